@@ -42,7 +42,10 @@ def one_line_per_item(value: Any, indent: int = 0, depth: int = 2) -> str:
     """JSON text that breaks lines down to `depth` levels and not below."""
     inner = " " * (indent + 1)
     if depth > 0 and isinstance(value, dict) and value:
-        rows = [f"{json.dumps(k)}: {one_line_per_item(v, indent + 1, depth - 1)}" for k, v in value.items()]
+        rows = [
+            f"{json.dumps(k)}: {one_line_per_item(v, indent + 1, depth - 1)}"
+            for k, v in value.items()
+        ]
         return "{\n" + ",\n".join(inner + row for row in rows) + "\n" + " " * indent + "}"
     if depth > 0 and isinstance(value, list) and value:
         rows = [one_line_per_item(v, indent + 1, depth - 1) for v in value]

@@ -34,7 +34,7 @@ Padding = str | tuple[Pair, Pair]
 
 @dataclass
 class Case:
-    """One configuration. `size` is (H, W); `padding` is a word or ((top, bottom), (left, right))."""
+    """One configuration; `size` is (H, W)."""
 
     size: Pair
     channels: int
@@ -69,7 +69,7 @@ for kernel in [(1, 1), (2, 2), (3, 3), (2, 4), (5, 5), (1, 7)]:
 for size in [(7, 7), (8, 8), (7, 8)]:
     for stride in [2, 3]:
         add(size, 2, 3, (3, 3), padding="same", strides=(stride, stride))
-        add(size, 2, 3, (3, 3), padding="valid", strides=(stride, stride), multiplier=2, bias=False, batch=1)
+        add(size, 2, 3, (3, 3), strides=(stride, stride), multiplier=2, bias=False, batch=1)
 add((9, 9), 1, 2, (2, 2), padding="same", strides=(3, 3), note="stride larger than the kernel")
 add((10, 10), 1, 1, (1, 1), padding="same", strides=(3, 3), note="most inputs are never read")
 add((10, 8), 3, 2, (2, 4), padding="same", strides=(2, 2), multiplier=3, batch=1)
@@ -82,7 +82,7 @@ for strides in [(1, 2), (2, 1), (3, 2)]:
 for dilation in [(2, 2), (3, 3), (1, 2), (3, 1), (2, 3)]:
     add((9, 8), 2, 3, (3, 3), padding="same", dilation=dilation)
     add((9, 8), 2, 3, (3, 3), padding="valid", dilation=dilation, multiplier=2, batch=1, bias=False)
-add((5, 5), 2, 3, (3, 3), padding="same", dilation=(3, 3), note="dilated kernel (7) wider than the input (5)")
+add((5, 5), 2, 3, (3, 3), padding="same", dilation=(3, 3), note="kernel reaches past the input")
 add((8, 9), 3, 2, (2, 4), padding="same", dilation=(3, 2), multiplier=2, batch=1)
 add((7, 10), 2, 2, (1, 7), padding="same", dilation=(1, 2))
 # Stride and dilation together (a layer refuses this; the operation computes it).
@@ -96,7 +96,7 @@ add((6, 6), 2, 3, (3, 3), padding=((1, 1), (1, 1)))
 add((5, 7), 2, 3, (3, 3), padding=((0, 2), (1, 0)), multiplier=2)
 add((6, 5), 3, 4, (2, 2), padding=((2, 1), (0, 3)), strides=(2, 2), batch=1)
 add((6, 8), 2, 2, (3, 3), padding=((2, 3), (1, 2)), dilation=(2, 2), bias=False)
-add((7, 6), 2, 3, (3, 2), padding=((1, 0), (0, 1)), strides=(1, 2), dilation=(2, 1), multiplier=2, batch=1)
+add((7, 6), 2, 3, (3, 2), padding=((1, 0), (0, 1)), strides=(1, 2), dilation=(2, 1), batch=1)
 add((4, 4), 1, 2, (2, 2), padding=((3, 3), (3, 3)), note="a border that sees only padding")
 add((5, 6), 2, 3, (3, 3), padding=((1, 2), (0, 1)), strides=(2, 2), **FIRST)
 # channels_first, with the output width or height equal to `filters` (the bias must go to axis 1).
@@ -104,7 +104,7 @@ add((6, 7), 3, 4, (3, 3), padding="valid", **FIRST)
 add((6, 7), 2, 3, (3, 3), padding="same", multiplier=2, batch=1, **FIRST)
 add((5, 6), 3, 6, (3, 3), padding="same", note="output width == filters", **FIRST)
 add((5, 6), 3, 5, (3, 3), padding="same", note="output height == filters", **FIRST)
-add((4, 4), 4, 4, (3, 3), padding="same", batch=3, note="height == width == channels == filters", **FIRST)
+add((4, 4), 4, 4, (3, 3), padding="same", batch=3, note="all four equal", **FIRST)
 add((9, 8), 2, 4, (3, 3), padding="same", strides=(2, 2), note="output width == filters", **FIRST)
 add((7, 8), 2, 3, (3, 3), padding="same", dilation=(2, 2), multiplier=2, bias=False, **FIRST)
 # Tiny inputs.
@@ -126,33 +126,32 @@ add((7, 7), 2, 3, (2, 4), padding="valid", dilation=(2, 2), data="normal")
 add((7, 6), 3, 6, (3, 3), padding="same", multiplier=2, data="normal", **FIRST)
 add((8, 9), 2, 4, (3, 3), padding="same", strides=(1, 2), dilation=(2, 1), data="normal")
 
-# Ten worked examples whose inputs follow a formula (see `make_inputs`); the
-# outputs are also known by their sum, sum of squares and first values.
-A_TO_J: dict[str, tuple[Case, float, float, list[float]]] = {
-    "A": (Case((3, 3), 1, 1, (2, 2), batch=1), -6.5, 16.1875, [-3.125, -2.375, -0.875, -0.125]),
-    "B": (Case((3, 3), 1, 1, (2, 2), padding="same", batch=1), -3.75, 21.875, [-3.125, -2.375, -1.125, -0.875]),
-    "C": (Case((4, 4), 1, 1, (3, 3), (2, 2), "same", batch=1), -3.125, 48.859375, [-1.875, -5.625, 3.625, 0.75]),
-    "D": (Case((5, 5), 1, 1, (3, 3), (2, 2), "same", batch=1), 12.875, 38.890625, [1.875, 2.0, 0.5, 0.375]),
-    "E": (
-        Case((5, 6), 2, 3, (3, 2), (1, 1), "same", (2, 2), 2, batch=1),
-        5.1875,
-        416.089844,
-        [0.875, -0.5875, 1.075, -2.6875],
-    ),
-    "F": (Case((7, 6), 3, 2, (3, 3), (2, 2), multiplier=2), 11.575, 297.295, [-3.5625, 0.7875, 3.6875, 1.475]),
-    "G": (Case((6, 5), 2, 2, (3, 3), dilation=(2, 1), batch=1), -10.4, 80.230312, [-4.5, -2.525, -3.5, 1.1625]),
-    "H": (
-        Case((6, 7), 2, 2, (3, 3), (1, 2), "same", multiplier=2, batch=1),
-        -1.725,
-        210.654063,
-        [0.8125, 0.2875, 3.125, -2.15],
-    ),
-    "I": (Case((8, 8), 1, 1, (3, 3), (2, 2), "same", (2, 2), batch=1), 3.75, 131.9375, [0.0, 2.625, 2.375, 0.875]),
-    "J": (Case((8, 8), 1, 1, (3, 3), (2, 2), "valid", (2, 2), batch=1), -0.75, 85.71875, [-7.875, 0.25, 3.5, 3.375]),
-}
-for letter, (example, *_) in A_TO_J.items():
+# Ten worked examples whose inputs follow a formula (see `make_inputs`). Their
+# outputs are also known by sum, sum of squares and the first four values.
+ONE = (1, 1)
+TWO = (2, 2)
+A_TO_J: dict[str, tuple[Case, float, float, list[float]]] = {}
+for letter, total, squares, start, *arguments in [
+    ("A", -6.5, 16.1875, [-3.125, -2.375, -0.875, -0.125], (3, 3), 1, 1, TWO),
+    ("B", -3.75, 21.875, [-3.125, -2.375, -1.125, -0.875], (3, 3), 1, 1, TWO, ONE, "same"),
+    ("C", -3.125, 48.859375, [-1.875, -5.625, 3.625, 0.75], (4, 4), 1, 1, (3, 3), TWO, "same"),
+    ("D", 12.875, 38.890625, [1.875, 2.0, 0.5, 0.375], (5, 5), 1, 1, (3, 3), TWO, "same"),
+    ("E", 5.1875, 416.089844, [0.875, -0.5875, 1.075, -2.6875], (5, 6), 2, 3, (3, 2))
+    + (ONE, "same", TWO, 2),
+    ("F", 11.575, 297.295, [-3.5625, 0.7875, 3.6875, 1.475], (7, 6), 3, 2, (3, 3))
+    + (TWO, "valid", ONE, 2, True, 2),
+    ("G", -10.4, 80.230312, [-4.5, -2.525, -3.5, 1.1625], (6, 5), 2, 2, (3, 3))
+    + (ONE, "valid", (2, 1)),
+    ("H", -1.725, 210.654063, [0.8125, 0.2875, 3.125, -2.15], (6, 7), 2, 2, (3, 3))
+    + ((1, 2), "same", ONE, 2),
+    ("I", 3.75, 131.9375, [0.0, 2.625, 2.375, 0.875], (8, 8), 1, 1, (3, 3), TWO, "same", TWO),
+    ("J", -0.75, 85.71875, [-7.875, 0.25, 3.5, 3.375], (8, 8), 1, 1, (3, 3), TWO, "valid", TWO),
+]:
+    example = Case(*arguments)  # type: ignore[arg-type]
+    example.batch = 2 if letter == "F" else 1
     example.data, example.note = "formula", f"worked example {letter}"
     CASES[letter] = example
+    A_TO_J[letter] = (example, total, squares, start)
 
 
 def pads(case: Case) -> tuple[Pair, Pair]:
@@ -160,7 +159,7 @@ def pads(case: Case) -> tuple[Pair, Pair]:
     if not isinstance(case.padding, str):
         return case.padding
     amounts = []
-    for n, k, s, d in zip(case.size, case.kernel, case.strides, case.dilation):
+    for n, k, s, d in zip(case.size, case.kernel, case.strides, case.dilation, strict=True):
         total = 0
         if case.padding == "same":
             out = -(-n // s)
@@ -219,13 +218,20 @@ def with_torch(case: Case, inputs: Arrays, upstream: np.ndarray | None) -> Array
     if upstream is None:
         return {"y": y.detach().numpy()}
     (y * torch.tensor(upstream)).sum().backward()
-    names = {"x": "dx", "depthwise_kernel": "d_depthwise", "pointwise_kernel": "d_pointwise", "bias": "d_bias"}
+    names = {
+        "x": "dx",
+        "depthwise_kernel": "d_depthwise",
+        "pointwise_kernel": "d_pointwise",
+        "bias": "d_bias",
+    }
     return {"y": y.detach().numpy(), **{names[n]: leaf[n].grad.numpy() for n in leaf}}
 
 
 def tensorflow_runs_it(case: Case) -> bool:
     """Whether TensorFlow's CPU kernels compute this without detours (channels_first aside)."""
-    return case.strides[0] == case.strides[1] and (max(case.strides) == 1 or max(case.dilation) == 1)
+    return case.strides[0] == case.strides[1] and (
+        max(case.strides) == 1 or max(case.dilation) == 1
+    )
 
 
 def with_tensorflow(case: Case, inputs: Arrays, upstream: np.ndarray) -> tuple[Arrays, str]:
@@ -250,7 +256,9 @@ def with_tensorflow(case: Case, inputs: Arrays, upstream: np.ndarray) -> tuple[A
                 dtype="float64",
             )
             layer.build(x.shape)
-            layer.set_weights([inputs[n] for n in ("depthwise_kernel", "pointwise_kernel", "bias") if n in inputs])
+            layer.set_weights(
+                [inputs[n] for n in ("depthwise_kernel", "pointwise_kernel", "bias") if n in inputs]
+            )
             y = layer(x)
             sources = [variable["x"], *layer.trainable_weights]
         else:
@@ -277,7 +285,7 @@ def with_tensorflow(case: Case, inputs: Arrays, upstream: np.ndarray) -> tuple[A
         loss = tf.reduce_sum(y * upstream)
     gradients = [g.numpy() for g in tape.gradient(loss, sources)]
     names = ["dx", "d_depthwise", "d_pointwise", "d_bias"]
-    return {"y": y.numpy(), **dict(zip(names, gradients))}, via
+    return {"y": y.numpy(), **dict(zip(names, gradients, strict=False))}, via
 
 
 def main() -> None:
@@ -299,7 +307,9 @@ def main() -> None:
         results = by_tensorflow if source == "tensorflow" else by_torch
         if case.data == "eighths":  # exact: nothing was rounded, so both agree to the bit
             assert difference == 0.0, name
-            assert all(np.all(value * 512 == np.round(value * 512)) for value in results.values()), name
+            assert all(
+                np.all(value * 512 == np.round(value * 512)) for value in results.values()
+            ), name
         if case.data == "formula":
             _, total, squares, start = A_TO_J[name]
             y = results["y"]
@@ -324,7 +334,8 @@ def main() -> None:
                 "pads": pads(case),
                 "data": case.data,
                 "exact": case.data == "eighths",
-                "layer_allows": isinstance(case.padding, str) and (max(case.strides) == 1 or max(case.dilation) == 1),
+                "layer_allows": isinstance(case.padding, str)
+                and (max(case.strides) == 1 or max(case.dilation) == 1),
                 "source": source,
                 "tensorflow_via": via,
                 "max_difference": difference,
@@ -333,14 +344,20 @@ def main() -> None:
         )
     assert len({str(asdict(case)) for case in CASES.values()}) == len(CASES)
     index = {
-        "what": "SeparableConv2D, float64: y and the gradients of sum(y * g); arrays are named '<id>/<array>'",
-        "arrays": "x depthwise_kernel pointwise_kernel [bias] g y dx d_depthwise d_pointwise [d_bias]",
+        "what": "SeparableConv2D in float64: y and the gradients of sum(y * g)",
+        "keys": "<id>/<array>",
+        "arrays": "x depthwise_kernel pointwise_kernel [bias] g y "
+        "dx d_depthwise d_pointwise [d_bias]",
         "seed": SEED,
         "versions": versions("numpy", "tensorflow", "tf_keras", "torch"),
         "cases": entries,
     }
     write("separable_conv2d", index, arrays)
-    print(len(entries), "cases", {s: sum(e["source"] == s for e in entries) for s in ("tensorflow", "pytorch")})
+    print(
+        len(entries),
+        "cases",
+        {s: sum(e["source"] == s for e in entries) for s in ("tensorflow", "pytorch")},
+    )
 
 
 if __name__ == "__main__":

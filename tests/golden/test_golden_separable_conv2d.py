@@ -28,7 +28,7 @@ def loops(case: dict[str, Any], a: dict[str, np.ndarray]) -> dict[str, np.ndarra
         x, g = np.moveaxis(x, 1, -1), np.moveaxis(g, 1, -1)
     (top, _), (left, _) = case["pads"]
     (sh, sw), (dh, dw) = case["strides"], case["dilation_rate"]
-    n, height, width, channels = x.shape
+    _, height, width, channels = x.shape
     kh, kw, _, multiplier = kernel.shape
     deep = np.zeros((*g.shape[:3], channels * multiplier))
     d_deep = np.einsum("nijf,qf->nijq", g, point)
@@ -44,7 +44,12 @@ def loops(case: dict[str, Any], a: dict[str, np.ndarray]) -> dict[str, np.ndarra
     y = np.einsum("nijq,qf->nijf", deep, point) + a.get("bias", 0.0)
     if case["data_format"] == "channels_first":
         y, dx = np.moveaxis(y, -1, 1), np.moveaxis(dx, -1, 1)
-    results = {"y": y, "dx": dx, "d_depthwise": dk, "d_pointwise": np.einsum("nijq,nijf->qf", deep, g)[None, None]}
+    results = {
+        "y": y,
+        "dx": dx,
+        "d_depthwise": dk,
+        "d_pointwise": np.einsum("nijq,nijf->qf", deep, g)[None, None],
+    }
     if "bias" in a:
         results["d_bias"] = g.sum(axis=(0, 1, 2))
     return results
@@ -53,7 +58,9 @@ def loops(case: dict[str, Any], a: dict[str, np.ndarray]) -> dict[str, np.ndarra
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case["id"])
 def test_loops_give_the_golden_arrays(case: dict[str, Any], golden: dict[str, np.ndarray]) -> None:
     prefix = case["id"] + "/"
-    arrays = {key.removeprefix(prefix): value for key, value in golden.items() if key.startswith(prefix)}
+    arrays = {
+        key.removeprefix(prefix): value for key, value in golden.items() if key.startswith(prefix)
+    }
     for name, value in loops(case, arrays).items():
         if case["exact"]:
             np.testing.assert_array_equal(value, arrays[name], err_msg=name)
