@@ -126,32 +126,36 @@ add((7, 7), 2, 3, (2, 4), padding="valid", dilation=(2, 2), data="normal")
 add((7, 6), 3, 6, (3, 3), padding="same", multiplier=2, data="normal", **FIRST)
 add((8, 9), 2, 4, (3, 3), padding="same", strides=(1, 2), dilation=(2, 1), data="normal")
 
-# Ten worked examples whose inputs follow a formula (see `make_inputs`). Their
-# outputs are also known by sum, sum of squares and the first four values.
-ONE = (1, 1)
-TWO = (2, 2)
-A_TO_J: dict[str, tuple[Case, float, float, list[float]]] = {}
-for letter, total, squares, start, *arguments in [
-    ("A", -6.5, 16.1875, [-3.125, -2.375, -0.875, -0.125], (3, 3), 1, 1, TWO),
-    ("B", -3.75, 21.875, [-3.125, -2.375, -1.125, -0.875], (3, 3), 1, 1, TWO, ONE, "same"),
-    ("C", -3.125, 48.859375, [-1.875, -5.625, 3.625, 0.75], (4, 4), 1, 1, (3, 3), TWO, "same"),
-    ("D", 12.875, 38.890625, [1.875, 2.0, 0.5, 0.375], (5, 5), 1, 1, (3, 3), TWO, "same"),
-    ("E", 5.1875, 416.089844, [0.875, -0.5875, 1.075, -2.6875], (5, 6), 2, 3, (3, 2))
-    + (ONE, "same", TWO, 2),
-    ("F", 11.575, 297.295, [-3.5625, 0.7875, 3.6875, 1.475], (7, 6), 3, 2, (3, 3))
-    + (TWO, "valid", ONE, 2, True, 2),
-    ("G", -10.4, 80.230312, [-4.5, -2.525, -3.5, 1.1625], (6, 5), 2, 2, (3, 3))
-    + (ONE, "valid", (2, 1)),
-    ("H", -1.725, 210.654063, [0.8125, 0.2875, 3.125, -2.15], (6, 7), 2, 2, (3, 3))
-    + ((1, 2), "same", ONE, 2),
-    ("I", 3.75, 131.9375, [0.0, 2.625, 2.375, 0.875], (8, 8), 1, 1, (3, 3), TWO, "same", TWO),
-    ("J", -0.75, 85.71875, [-7.875, 0.25, 3.5, 3.375], (8, 8), 1, 1, (3, 3), TWO, "valid", TWO),
-]:
-    example = Case(*arguments)  # type: ignore[arg-type]
-    example.batch = 2 if letter == "F" else 1
+# Ten worked examples whose inputs follow a formula (see `make_inputs`), and what is
+# known about their outputs: sum, sum of squares, first four values.
+ONE, TWO, THREE = (1, 1), (2, 2), (3, 3)
+EXAMPLES = {
+    "A": Case((3, 3), 1, 1, TWO, batch=1),
+    "B": Case((3, 3), 1, 1, TWO, padding="same", batch=1),
+    "C": Case((4, 4), 1, 1, THREE, TWO, "same", batch=1),
+    "D": Case((5, 5), 1, 1, THREE, TWO, "same", batch=1),
+    "E": Case((5, 6), 2, 3, (3, 2), ONE, "same", TWO, multiplier=2, batch=1),
+    "F": Case((7, 6), 3, 2, THREE, TWO, "valid", ONE, multiplier=2),
+    "G": Case((6, 5), 2, 2, THREE, ONE, "valid", (2, 1), batch=1),
+    "H": Case((6, 7), 2, 2, THREE, (1, 2), "same", ONE, multiplier=2, batch=1),
+    "I": Case((8, 8), 1, 1, THREE, TWO, "same", TWO, batch=1),
+    "J": Case((8, 8), 1, 1, THREE, TWO, "valid", TWO, batch=1),
+}
+KNOWN = {
+    "A": (-6.5, 16.1875, (-3.125, -2.375, -0.875, -0.125)),
+    "B": (-3.75, 21.875, (-3.125, -2.375, -1.125, -0.875)),
+    "C": (-3.125, 48.859375, (-1.875, -5.625, 3.625, 0.75)),
+    "D": (12.875, 38.890625, (1.875, 2.0, 0.5, 0.375)),
+    "E": (5.1875, 416.089844, (0.875, -0.5875, 1.075, -2.6875)),
+    "F": (11.575, 297.295, (-3.5625, 0.7875, 3.6875, 1.475)),
+    "G": (-10.4, 80.230312, (-4.5, -2.525, -3.5, 1.1625)),
+    "H": (-1.725, 210.654063, (0.8125, 0.2875, 3.125, -2.15)),
+    "I": (3.75, 131.9375, (0.0, 2.625, 2.375, 0.875)),
+    "J": (-0.75, 85.71875, (-7.875, 0.25, 3.5, 3.375)),
+}
+for letter, example in EXAMPLES.items():
     example.data, example.note = "formula", f"worked example {letter}"
     CASES[letter] = example
-    A_TO_J[letter] = (example, total, squares, start)
 
 
 def pads(case: Case) -> tuple[Pair, Pair]:
@@ -311,7 +315,7 @@ def main() -> None:
                 np.all(value * 512 == np.round(value * 512)) for value in results.values()
             ), name
         if case.data == "formula":
-            _, total, squares, start = A_TO_J[name]
+            total, squares, start = KNOWN[name]
             y = results["y"]
             np.testing.assert_allclose(y.sum(), total, rtol=0, atol=1e-9)
             np.testing.assert_allclose((y * y).sum(), squares, rtol=0, atol=1e-6)
