@@ -1,0 +1,19 @@
+"""Reverse-mode automatic differentiation: tensors, the tape, and operations with their derivatives."""
+
+from minigrad.autograd.functional import grad
+from minigrad.autograd.graph import enable_grad, is_grad_enabled, no_grad
+from minigrad.autograd.primitive import Primitive, primitive
+from minigrad.autograd.tensor import Tensor, constant, tensor, wrap
+
+__all__ = [
+    "Primitive",
+    "Tensor",
+    "constant",
+    "enable_grad",
+    "grad",
+    "is_grad_enabled",
+    "no_grad",
+    "primitive",
+    "tensor",
+    "wrap",
+]

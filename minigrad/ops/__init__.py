@@ -1,0 +1,3 @@
+"""Differentiable operations."""
+from minigrad.ops import operators as operators
+from minigrad.ops.arithmetic import *
