@@ -1,0 +1,235 @@
+"""Argument normalisation shared by operations and layers: many spellings in, one plain form out.
+
+Keras accepts ``3``, ``(3, 3)``, ``[3, 3]`` and NumPy integers where a kernel size is asked for.
+These functions turn every accepted spelling into plain Python values (so that a configuration can
+be written as JSON) and reject the rest with an error that repeats what was received.
+
+Only the standard library and NumPy are used here, so any part of the package may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, NoReturn, TypeAlias, overload
+
+import numpy as np
+
+__all__ = ["DataFormat", "Padding", "Pads", "data_format", "padding", "pair", "positive_int"]
+
+DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
+Pads: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+"""Explicit zero padding: ((top, bottom), (left, right))."""
+Padding: TypeAlias = Literal["valid", "same"]
+
+
+def positive_int(value: object, name: str) -> int:
+    """Return `value` as a plain int that is at least 1.
+
+    Parameters
+    ----------
+    value : object
+        An int, a NumPy integer, or a float without a fractional part.
+    name : str
+        The argument's name, for the error message.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        For anything else: bools, strings, None, fractions, numbers below 1.
+
+    Examples
+    --------
+    >>> positive_int(4.0, "filters")
+    4
+    """
+    number = _integer(value, integral_floats=True)
+    if number is None or number < 1:
+        raise ValueError(
+            f"The `{name}` argument must be an integer >= 1. Received: {name}={value!r}"
+        )
+    return number
+
+
+def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
+    """Return `value` as a tuple of two plain ints: one for the rows, one for the columns.
+
+    Parameters
+    ----------
+    value : object
+        One integer (used twice), or an iterable of two integers. Members may be NumPy integers
+        or floats without a fractional part; a bare float is rejected, as in Keras.
+    name : str
+        The argument's name, for the error message.
+    minimum : int
+        The smallest value allowed.
+
+    Returns
+    -------
+    tuple of (int, int)
+
+    Raises
+    ------
+    ValueError
+        For anything else: bools, strings, None, another length, fractions, small numbers.
+
+    Examples
+    --------
+    >>> pair(3, "kernel_size")
+    (3, 3)
+    >>> pair([1, 2.0], "strides")
+    (1, 2)
+    """
+    members, shown = _members(value)
+    numbers = [_integer(member, integral_floats=members is not None) for member in members or ()]
+    if members is None:
+        number = _integer(value, integral_floats=False)
+        numbers = [number, number]
+    if len(numbers) == 2:
+        first, second = numbers
+        if first is not None and second is not None and min(first, second) >= minimum:
+            return first, second
+    raise ValueError(
+        f"The `{name}` argument must be an integer or a tuple of 2 integers, "
+        f"all >= {minimum}. Received: {name}={shown!r}"
+    )
+
+
+@overload
+def padding(value: object, *, explicit: Literal[False] = False) -> Padding: ...
+@overload
+def padding(value: object, *, explicit: bool) -> Padding | Pads: ...
+def padding(value: object, *, explicit: bool = False) -> Padding | Pads:
+    """Return a padding mode in lower case, or explicit pads as a tuple of tuples of ints.
+
+    Parameters
+    ----------
+    value : object
+        "valid" or "same" in any letter case (white space is not stripped) or, where `explicit`
+        is true, ((top, bottom), (left, right)) with integers >= 0.
+    explicit : bool
+        Whether explicit pads are allowed.
+
+    Returns
+    -------
+    "valid", "same", or ((top, bottom), (left, right))
+
+    Raises
+    ------
+    ValueError
+        For anything else; "causal" gets a message of its own.
+
+    Examples
+    --------
+    >>> padding("SAME")
+    'same'
+    >>> padding([[0, 1], [2, 2]], explicit=True)
+    ((0, 1), (2, 2))
+    """
+    if isinstance(value, str):
+        match value.lower():
+            case "valid":
+                return "valid"
+            case "same":
+                return "same"
+            case "causal":
+                raise ValueError(
+                    "padding='causal' is only for 1-D convolutions: an image has no past. "
+                    f"Use 'valid' or 'same'. Received: padding={value!r}"
+                )
+    members, shown = _members(value)
+    if explicit and members is not None and len(members) == 2:
+        sides = [_members(member) for member in members]
+        shown = [side[1] for side in sides]
+        pads = [_side(side[0]) for side in sides]
+        if pads[0] is not None and pads[1] is not None:
+            return pads[0], pads[1]
+    wanted = "'valid' or 'same'"
+    if explicit:
+        wanted = "'valid', 'same', or ((top, bottom), (left, right)) with integers >= 0"
+    raise ValueError(f"The `padding` argument must be {wanted}. Received: padding={shown!r}")
+
+
+def data_format(value: object) -> DataFormat:
+    """Return a data format in lower case.
+
+    ``None`` (the global default) is the caller's business: it is resolved by the configuration.
+
+    Parameters
+    ----------
+    value : object
+        "channels_last" or "channels_first" in any letter case.
+
+    Returns
+    -------
+    "channels_last" or "channels_first"
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    Examples
+    --------
+    >>> data_format("CHANNELS_FIRST")
+    'channels_first'
+    """
+    if isinstance(value, str):
+        match value.lower():
+            case "channels_last":
+                return "channels_last"
+            case "channels_first":
+                return "channels_first"
+    return _reject_data_format(value)
+
+
+def _reject_data_format(value: object) -> NoReturn:
+    raise ValueError(
+        "The `data_format` argument must be 'channels_last' or 'channels_first'. "
+        f"Received: data_format={value!r}"
+    )
+
+
+def _integer(value: object, *, integral_floats: bool) -> int | None:
+    """Return `value` as an int, or None where it is not one. A bool is not an integer here."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, (bool, np.bool_)):
+        return None
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if integral_floats and isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return int(value)
+    return None
+
+
+def _members(value: object) -> tuple[list[object] | None, object]:
+    """Return the members of an iterable (None where it is not one) and what an error may show.
+
+    A generator can be read only once, so what was read stands in for it. Strings are not lists of
+    characters and mappings are not lists of keys: they count as not iterable.
+    """
+    if isinstance(value, (str, bytes, bytearray, dict)) or not isinstance(value, Iterable):
+        return None, value
+    if isinstance(value, np.ndarray):
+        return (None, value) if value.ndim == 0 else (value.tolist(), value.tolist())
+    members: list[object] = []
+    for member in value:
+        members.append(member)
+        if len(members) > 16:  # an endless generator must not hang the constructor
+            break
+    return members, value if isinstance(value, (tuple, list, set, frozenset)) else tuple(members)
+
+
+def _side(members: list[object] | None) -> tuple[int, int] | None:
+    """Return (before, after) as ints, or None where they are not two integers >= 0."""
+    numbers = [_integer(member, integral_floats=True) for member in members or ()]
+    if len(numbers) != 2:
+        return None
+    before, after = numbers
+    if before is None or after is None or min(before, after) < 0:
+        return None
+    return before, after

@@ -1,0 +1,53 @@
+"""The hot code: arrays in, arrays out. No tensors, no layers.
+
+`geometry` knows sizes and padding, `reference` is the definition in plain loops, `cpu` and `cuda`
+hold compiled kernels, and `dispatch` picks one of them for each call.
+"""
+
+from minigrad.kernels.dispatch import (
+    bias_grad,
+    current_backend,
+    depthwise_forward,
+    depthwise_input_grad,
+    depthwise_kernel_grad,
+    max_pool_backward,
+    max_pool_forward,
+    pointwise_forward,
+    pointwise_input_grad,
+    pointwise_kernel_grad,
+    register,
+    separable_backward,
+    separable_forward,
+    use_backend,
+)
+from minigrad.kernels.geometry import (
+    ConvGeometry,
+    conv_geometry,
+    join_shape,
+    output_length,
+    same_padding,
+    split_shape,
+)
+
+__all__ = [
+    "ConvGeometry",
+    "bias_grad",
+    "conv_geometry",
+    "current_backend",
+    "depthwise_forward",
+    "depthwise_input_grad",
+    "depthwise_kernel_grad",
+    "join_shape",
+    "max_pool_backward",
+    "max_pool_forward",
+    "output_length",
+    "pointwise_forward",
+    "pointwise_input_grad",
+    "pointwise_kernel_grad",
+    "register",
+    "same_padding",
+    "separable_backward",
+    "separable_forward",
+    "split_shape",
+    "use_backend",
+]
