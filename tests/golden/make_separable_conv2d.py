@@ -7,23 +7,17 @@ its undilated-stride result is taken at stride 1 and subsampled, and that must
 agree with PyTorch too. So every case has been computed twice.
 
 Run: python tests/golden/make_separable_conv2d.py
-Needs: tensorflow-cpu, tf_keras, torch, numpy.
+Needs: tensorflow-cpu, tf_keras, keras, torch, numpy.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 
-os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-
 import numpy as np
-import tensorflow as tf
-import tf_keras
 import torch
 import torch.nn.functional as F
+from _libraries import tf, tf_keras
 from _writer import Arrays, eighths, versions, write
 
 SEED = 20240601
