@@ -1,0 +1,62 @@
+"""How arrays enter and leave the compiled kernels.
+
+Kernels see flat arrays with the channels last, and their inputs are read-only. So each kernel is
+compiled once per dtype, cannot write to its inputs (the compiler refuses), and its innermost loop
+runs over neighbouring channels, which processors like. Arrays with channels first are transposed on
+the way in and out: one pass over memory, small beside the work that a convolution does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad._validate import DataFormat
+
+__all__ = ["Array", "Flat", "Numbers", "add_chunks", "chunking", "flat", "from_last", "to_last"]
+
+Array: TypeAlias = NDArray[Any]
+Flat: TypeAlias = NDArray[Any]
+"""A one-dimensional C-contiguous array of float32 or float64."""
+Numbers: TypeAlias = NDArray[np.int64]
+"""`ConvGeometry.numbers`: H, W, H', W', kh, kw, sh, sw, dh, dw, top, left."""
+
+MOST_CHUNKS = 64
+MOST_PARTIAL_SUMS = 1 << 20
+
+
+def to_last(x: Array, data_format: DataFormat) -> Array:
+    """Return images with the channels last, C-contiguous; a copy only where they are first."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if data_format == "channels_first" else x
+
+
+def from_last(x: Array, data_format: DataFormat) -> Array:
+    """Return channels_last images in `data_format`, C-contiguous: the inverse of `to_last`."""
+    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
+
+
+def flat(x: Array) -> Flat:
+    """Return a flat read-only view of a C-contiguous array: the form of a kernel's inputs."""
+    view = x.reshape(-1)
+    view.setflags(write=False)
+    return view
+
+
+def add_chunks(partial: Array) -> Array:
+    """Return the sum of the chunks' partial sums, (chunks, ...) -> (...), always in one order."""
+    return np.asarray(partial.sum(axis=0))
+
+
+def chunking(tasks: int, size: int) -> tuple[int, int]:
+    """Return (chunks, tasks per chunk) for a sum over tasks whose result has `size` elements.
+
+    Each chunk adds up its tasks in order, on one thread; the chunks' partial sums are added in
+    order afterwards. The chunks depend on the shapes only, never on the number of threads, so the
+    rounding does not either. Many chunks occupy many threads and round less; but their partial sums
+    must fit in memory.
+    """
+    most = max(1, min(MOST_CHUNKS, MOST_PARTIAL_SUMS // max(size, 1)))
+    per_chunk = max(1, -(-tasks // most))
+    return -(-tasks // per_chunk), per_chunk

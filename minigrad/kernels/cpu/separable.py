@@ -1,0 +1,99 @@
+"""Separable convolution on the CPU: the depthwise and the pointwise step, row by row.
+
+The forward kernel computes one row of depthwise features and multiplies it by the pointwise kernel
+while it is still in the cache; the features of the whole batch never exist. The backward pass needs
+them once more and computes them again, which is cheaper than keeping them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.kernels.cpu.depthwise import (
+    depthwise_forward,
+    depthwise_input_grad,
+    depthwise_kernel_grad,
+    depthwise_row,
+)
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Array, Flat, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.pointwise import (
+    bias_grad,
+    matmul_rows,
+    pointwise_input_grad,
+    pointwise_kernel_grad,
+)
+from minigrad.kernels.geometry import ConvGeometry
+
+__all__ = ["separable_backward", "separable_forward"]
+
+
+def separable_forward(
+    x: Array,
+    depthwise_kernel: Array,
+    pointwise_kernel: Array,
+    bias: Array | None,
+    geometry: ConvGeometry,
+) -> Array:
+    """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
+    x = to_last(x, geometry.data_format)
+    batch, (_, _, channels, multiplier) = len(x), depthwise_kernel.shape
+    height, width = geometry.output_size
+    features, filters = pointwise_kernel.shape[2:]
+    y = np.empty((batch, height, width, filters), x.dtype)
+    _forward_row(
+        batch * height,
+        batch * height * width * features * (geometry.taps + filters),
+        flat(x),
+        flat(depthwise_kernel),
+        flat(pointwise_kernel),
+        flat(np.zeros(filters, x.dtype) if bias is None else bias),
+        y.reshape(-1),
+        geometry.numbers,
+        channels,
+        multiplier,
+        filters,
+    )
+    return from_last(y, geometry.data_format)
+
+
+def separable_backward(
+    x: Array,
+    depthwise_kernel: Array,
+    pointwise_kernel: Array,
+    dy: Array,
+    geometry: ConvGeometry,
+    use_bias: bool,
+) -> tuple[Array, Array, Array, Array | None]:
+    """Return all gradients; see `minigrad.kernels.separable_backward`."""
+    features = depthwise_forward(x, depthwise_kernel, geometry)
+    d_features = pointwise_input_grad(dy, pointwise_kernel, geometry.data_format)
+    return (
+        depthwise_input_grad(d_features, depthwise_kernel, geometry),
+        depthwise_kernel_grad(x, d_features, geometry, depthwise_kernel.shape[3]),
+        pointwise_kernel_grad(features, dy, geometry.data_format),
+        bias_grad(dy, geometry.data_format) if use_bias else None,
+    )
+
+
+@kernel(parallel=True)
+def _forward_row(
+    row: int,
+    x: Flat,
+    depthwise: Flat,
+    pointwise: Flat,
+    bias: Flat,
+    y: Flat,
+    numbers: Numbers,
+    channels: int,
+    multiplier: int,
+    filters: int,
+) -> None:
+    """Compute one row of the output: depthwise features into a scratch row, then their product."""
+    out_height, out_width = numbers[2], numbers[3]
+    image, i = row // out_height, row % out_height
+    features = channels * multiplier
+    scratch = np.empty(out_width * features, x.dtype)
+    depthwise_row(x, depthwise, scratch, 0, image, i, numbers, channels, multiplier)
+    yo = row * out_width * filters
+    matmul_rows(scratch, 0, pointwise, bias, y, yo, out_width, features, filters)
