@@ -1,5 +1,4 @@
-"""String identifiers: ``"he_normal"`` in, an object out, and objects to and from plain
-configurations.
+"""String identifiers: a name in, an object out, and objects to and from plain configurations.
 
 Every family of exchangeable parts (initializers, losses, layers, ...) owns one `Registry`. Its
 `get` accepts all the spellings that Keras accepts: a name, a class, an instance, any callable, or a
@@ -244,8 +243,9 @@ class Registry:
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
-    """Return the message for a name that is not among `known`: it suggests similar ones, or lists
-    all.
+    """Return the message for a name that is not among `known`; it suggests similar ones.
+
+    Where none is similar, it lists all.
 
     Examples
     --------
