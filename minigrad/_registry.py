@@ -5,6 +5,8 @@ Every family of exchangeable parts (initializers, losses, layers, ...) owns one 
 configuration. Configurations are written in the format of Keras 2.4, ``{"class_name": ...,
 "config": {...}}``, and read in that of Keras 3 as well.
 
+Members derive from `Configurable`.
+
 Only the standard library is used here, so any part of the package may import it.
 """
 
@@ -12,11 +14,28 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
-__all__ = ["Registry", "unknown_name"]
+__all__ = ["Configurable", "Registry", "snake_case", "unknown_name"]
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
+
+
+class Configurable:
+    """An object that is described by the arguments of its constructor."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal object, as values that JSON can hold."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make an object from what `get_config` returned; `config` is not changed."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
 
 
 class Registry:

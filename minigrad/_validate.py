@@ -9,12 +9,22 @@ Only the standard library and NumPy are used here, so any part of the package ma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal, NoReturn, TypeAlias, overload
 
 import numpy as np
 
-__all__ = ["DataFormat", "Padding", "Pads", "data_format", "padding", "pair", "positive_int"]
+__all__ = [
+    "DataFormat",
+    "Padding",
+    "Pads",
+    "data_format",
+    "number",
+    "padding",
+    "pair",
+    "positive_int",
+]
 
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
 Pads: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
@@ -52,6 +62,59 @@ def positive_int(value: object, name: str) -> int:
             f"The `{name}` argument must be an integer >= 1. Received: {name}={value!r}"
         )
     return number
+
+
+def number(
+    value: object,
+    name: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+) -> float:
+    """Return `value` as a finite Python number within bounds; an int stays an int.
+
+    Parameters
+    ----------
+    value : object
+        An int, a float, or a NumPy number. Bools and strings are not numbers.
+    name : str
+        The argument's name, for the error message.
+    minimum, maximum : float, optional
+        Bounds that may be reached.
+    above, below : float, optional
+        Bounds that may not be reached.
+
+    Returns
+    -------
+    float or int
+
+    Raises
+    ------
+    ValueError
+        For anything else, NaN and infinity included.
+
+    Examples
+    --------
+    >>> number(0.5, "momentum", minimum=0, below=1)
+    0.5
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        low = (minimum is None or value >= minimum) and (above is None or value > above)
+        high = (maximum is None or value <= maximum) and (below is None or value < below)
+        if low and high:
+            return value
+    limits = {">=": minimum, ">": above, "<=": maximum, "<": below}
+    wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits.items() if limit is not None)
+    raise ValueError(
+        f"The `{name}` argument must be a finite number{' ' * bool(wanted)}{wanted}. "
+        f"Received: {name}={value!r}"
+    )
 
 
 def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
