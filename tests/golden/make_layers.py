@@ -97,6 +97,8 @@ def case(
             "options": options,
             "weights": list(weights),
             "keras3_agrees": keras3,
+            # LeakyReLU's kernel holds its slope in float32.
+            "tolerance": 1e-6 if cls == "LeakyReLU" and not options else TOLERANCE,
             "note": note,
         }
     )
@@ -326,6 +328,7 @@ def batch_normalization(rng: np.random.Generator) -> None:
                 "input_shape": shape,
                 "weights": list(weights),
                 "keras3_agrees": not fused,
+                "tolerance": 1e-5 if fused else TOLERANCE,
                 "note": note,
             }
         )
@@ -367,6 +370,7 @@ def dropout(rng: np.random.Generator) -> None:
                 "scale": scale,
                 "kept": float(keep.mean()),
                 "weights": [],
+                "tolerance": TOLERANCE,
                 "note": note,
             }
         )

@@ -117,6 +117,7 @@ def losses() -> Entries:
     case("SparseCategoricalCrossentropy", labels, unnormalised, note=note)
     note = "probabilities of exactly 0 and 1: clipped to [eps, 1 - eps], and no gradient there"
     case("CategoricalCrossentropy", np.eye(5)[[2, 3]], certain, note=note)
+    note = "the sparse loss clips, then softmaxes the logarithms: the other classes get a gradient"
     case("SparseCategoricalCrossentropy", np.array([2, 3]), certain, note=note)
     note = "extreme logits: finite"
     case("CategoricalCrossentropy", np.eye(5)[[1, 4]], extreme, from_logits=True, note=note)
