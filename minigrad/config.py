@@ -1,7 +1,8 @@
 """Global defaults: float type, epsilon, image data format and threads.
 
-The defaults are read once, at import, from ``$KERAS_HOME/keras.json`` or ``~/.keras/keras.json``, the file that Keras
-uses (https://keras.io/api/utils/config_utils/). That file is never created or changed here.
+The defaults are read once, at import, from ``$KERAS_HOME/keras.json`` or ``~/.keras/keras.json``,
+the file that Keras uses (https://keras.io/api/utils/config_utils/). That file is never created or
+changed here.
 """
 
 from __future__ import annotations
@@ -101,13 +102,15 @@ def resolve_data_format(value: str | None) -> str:
 
 
 def resolve_dtype(value: Any) -> np.dtype[Any]:
-    """Return the NumPy dtype that ``value`` names, floatx for None; only float32 and float64 pass."""
+    """Return the dtype that ``value`` names, floatx for None; only float32 and float64 pass."""
     try:
         dtype = np.dtype(floatx() if value is None else value)
     except TypeError:
         dtype = np.dtype(object)
     if dtype.name not in FLOAT_TYPES:
-        raise ValueError(f"dtype must be one of {FLOAT_TYPES} (or None for floatx). Received: dtype={value!r}")
+        raise ValueError(
+            f"dtype must be one of {FLOAT_TYPES} (or None for floatx). Received: dtype={value!r}"
+        )
     return dtype
 
 
@@ -124,8 +127,14 @@ def set_num_threads(count: int) -> None:
     import numba
 
     limit = int(numba.config.NUMBA_NUM_THREADS)
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or not 1 <= count <= limit:
-        raise ValueError(f"The number of threads must be an integer from 1 to {limit}. Received: {count!r}")
+    if (
+        isinstance(count, bool)
+        or not isinstance(count, (int, np.integer))
+        or not 1 <= count <= limit
+    ):
+        raise ValueError(
+            f"The number of threads must be an integer from 1 to {limit}. Received: {count!r}"
+        )
     numba.set_num_threads(int(count))
 
 
@@ -142,7 +151,7 @@ def _settings_path() -> Path:
 
 
 def _read_settings() -> None:
-    """Take floatx, epsilon and image_data_format from keras.json; a bad file or value warns and changes nothing."""
+    """Take the defaults from keras.json; a bad file or value warns and changes nothing."""
     try:
         path = _settings_path()
         text = path.read_text(encoding="utf-8")
@@ -155,7 +164,11 @@ def _read_settings() -> None:
     except ValueError as error:
         warnings.warn(f"{path} is not valid ({error}); using the defaults.", stacklevel=2)
         return
-    setters = {"floatx": set_floatx, "epsilon": set_epsilon, "image_data_format": set_image_data_format}
+    setters = {
+        "floatx": set_floatx,
+        "epsilon": set_epsilon,
+        "image_data_format": set_image_data_format,
+    }
     for key, setter in setters.items():
         if key in settings:
             try:

@@ -1,9 +1,10 @@
-"""Reverse-mode automatic differentiation: tensors, the tape, and operations with their derivatives."""
+"""Automatic differentiation in reverse mode: tensors, the tape, operations and derivatives."""
 
+from minigrad.autograd.creation import tensor
 from minigrad.autograd.functional import grad
 from minigrad.autograd.graph import enable_grad, is_grad_enabled, no_grad
 from minigrad.autograd.primitive import Primitive, primitive
-from minigrad.autograd.tensor import Tensor, constant, tensor, wrap
+from minigrad.autograd.tensor import Tensor, constant, wrap
 
 __all__ = [
     "Primitive",

@@ -31,13 +31,14 @@ def text(tensor: Tensor) -> str:
 
 
 def html(tensor: Tensor) -> str:
-    """Return a card: the facts, range and mean, and a picture of the last two axes (blue < 0 < red)."""
+    """Return a card: facts, range, mean, and a picture of the last two axes (blue < 0 < red)."""
     array = tensor._on_host()
     rows = [f"<b>{type(tensor).__name__}</b> <code>{_html.escape(facts(tensor))}</code>"]
     if array.size and array.dtype.kind in "fiu":
         finite = array[np.isfinite(array)]
         if finite.size:
-            line = f"min {finite.min():.4g} &middot; mean {finite.mean():.4g} &middot; max {finite.max():.4g}"
+            low, mean, high = finite.min(), finite.mean(), finite.max()
+            line = f"min {low:.4g} &middot; mean {mean:.4g} &middot; max {high:.4g}"
             if finite.size < array.size:
                 line += f" &middot; <b>{array.size - finite.size} not finite</b>"
             rows.append(line)
@@ -61,8 +62,8 @@ def _picture(array: np.ndarray) -> str:  # type: ignore[type-arg]
         else:
             fade = round(255 * (1 - min(1.0, abs(value) / scale)))
             colour = f"rgb(255,{fade},{fade})" if value > 0 else f"rgb({fade},{fade},255)"
-        squares.append(
-            f'<rect x="{column * cell}" y="{row * cell}" width="{cell}" height="{cell}" fill="{colour}"/>'
-        )
+        place = f'x="{column * cell}" y="{row * cell}" width="{cell}" height="{cell}"'
+        squares.append(f'<rect {place} fill="{colour}"/>')
     height, width = plane.shape[0] * cell, plane.shape[1] * cell
-    return f'<svg width="{width}" height="{height}" xmlns="http://www.w3.org/2000/svg">{"".join(squares)}</svg>'
+    head = f'<svg width="{width}" height="{height}" xmlns="http://www.w3.org/2000/svg">'
+    return head + "".join(squares) + "</svg>"

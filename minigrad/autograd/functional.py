@@ -1,6 +1,7 @@
-"""Derivatives of functions: gradients, vector-Jacobian and Jacobian-vector products, Jacobians and Hessians.
+"""Derivatives of functions: gradients, products with Jacobians and Hessians, and these whole.
 
-Functions take tensors and return a tensor. Names and argument orders are those of ``torch.autograd.functional``
+Functions take tensors and return a tensor. Names and argument orders are those of
+``torch.autograd.functional``
 (https://docs.pytorch.org/docs/stable/autograd.html#functional-higher-level-api).
 """
 
@@ -84,7 +85,8 @@ def _leaves(inputs: Any) -> tuple[tuple[Tensor, ...], bool]:
     single = not isinstance(inputs, (tuple, list))
     parts = (inputs,) if single else inputs
     return tuple(
-        Tensor(part if isinstance(part, Tensor) else constant(part), requires_grad=True) for part in parts
+        Tensor(part if isinstance(part, Tensor) else constant(part), requires_grad=True)
+        for part in parts
     ), single
 
 
@@ -131,10 +133,11 @@ def vjp(function: Callable[..., Tensor], inputs: Any, v: Any = None) -> tuple[Te
 
 
 def jvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, Tensor]:
-    """Return ``function(*inputs)`` and the Jacobian-vector product with ``v`` (one vector per input).
+    """Return ``function(*inputs)`` and the Jacobian-vector product with ``v`` (one per input).
 
-    The VJP is linear in its upstream gradient u, so its own VJP with respect to u is the JVP: forward mode without
-    forward rules (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
+    The VJP is linear in its upstream gradient u, so its own VJP with respect to u is the JVP:
+    forward mode without forward rules (J. Townsend, "A new trick for calculating Jacobian vector
+    products", 2017).
 
     Examples
     --------
@@ -150,12 +153,19 @@ def jvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, T
     vectors = tuple(Tensor(x, dtype=leaf.dtype) for x, leaf in zip(vectors, leaves, strict=True))
     for vector, leaf in zip(vectors, leaves, strict=True):
         if vector.shape != leaf.shape:
-            raise ValueError(f"A vector must have the shape of its input. Expected {leaf.shape}, received {vector.shape}.")
+            raise ValueError(
+                f"A vector must have the shape of its input. Expected {leaf.shape}, "
+                f"received {vector.shape}."
+            )
     output = _call(function, leaves)
     u = Tensor(np.zeros(output.shape, output.dtype), requires_grad=True)
     with graph.enable_grad():
         pulled = _zero_where_independent(output, leaves, u, create_graph=True, retain=True)
-        roots = [(part, vector) for part, vector in zip(pulled, vectors, strict=True) if part.requires_grad]
+        roots = [
+            (part, vector)
+            for part, vector in zip(pulled, vectors, strict=True)
+            if part.requires_grad
+        ]
         if not roots:
             return output.detach(), wrap(np.zeros_like(output._data))
         product = grad([part for part, _ in roots], u, [vector for _, vector in roots])
@@ -196,15 +206,17 @@ def jacobian(function: Callable[..., Tensor], inputs: Any) -> Any:
 
 def _scalar(output: Tensor) -> Tensor:
     if output.size != 1:
-        raise ValueError(f"The function must return a single number. Received: shape={output.shape}.")
+        raise ValueError(
+            f"The function must return a single number. Received: shape={output.shape}."
+        )
     return output
 
 
 def hessian(function: Callable[..., Tensor], inputs: Any) -> Any:
     """Return the second derivatives of a function to a single number.
 
-    One array of shape ``input.shape + input.shape``, or for several inputs a tuple of tuples with the block of inputs
-    i and j at ``[i][j]``.
+    One array of shape ``input.shape + input.shape``, or for several inputs a tuple of tuples with
+    the block of inputs i and j at ``[i][j]``.
 
     Examples
     --------
@@ -230,7 +242,11 @@ def hessian(function: Callable[..., Tensor], inputs: Any) -> Any:
             )
         blocks.append(
             tuple(
-                wrap(np.array([row[j]._data for row in rows], leaf.dtype).reshape(leaf.shape + other.shape))
+                wrap(
+                    np.array([row[j]._data for row in rows], leaf.dtype).reshape(
+                        leaf.shape + other.shape
+                    )
+                )
                 for j, other in enumerate(leaves)
             )
         )
@@ -243,7 +259,8 @@ def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, A
     Examples
     --------
     >>> import minigrad as mg
-    >>> value, product = mg.functional.hvp(lambda x: (x ** 3).sum(), mg.tensor([1.0, 2.0]), [1.0, 1.0])
+    >>> x = mg.tensor([1.0, 2.0])
+    >>> value, product = mg.functional.hvp(lambda x: (x ** 3).sum(), x, [1.0, 1.0])
     >>> product.numpy()
     array([ 6., 12.], dtype=float32)
     """
@@ -254,7 +271,9 @@ def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, A
     output = _scalar(_call(function, leaves))
     with graph.enable_grad():
         first = _zero_where_independent(output, leaves, None, create_graph=True, retain=True)
-    roots = [(part, vector) for part, vector in zip(first, vectors, strict=True) if part.requires_grad]
+    roots = [
+        (part, vector) for part, vector in zip(first, vectors, strict=True) if part.requires_grad
+    ]
     if not roots:
         parts = tuple(wrap(np.zeros_like(leaf._data)) for leaf in leaves)
     else:

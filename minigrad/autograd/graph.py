@@ -1,9 +1,10 @@
 """The tape: what is recorded, how it is walked backwards, and how recording is switched off.
 
-Every recorded operation makes one `Node`. A node knows the operation, the nodes of its arguments and what the
-derivatives asked to keep, nothing else: tensors are handles on nodes, so memory goes as soon as nobody needs it.
-Nodes are numbered as they are made and an argument is always made before the result, hence descending numbers are a
-topological order: the walk is a loop, not a recursion, and visits each node once however often it is shared.
+Every recorded operation makes one `Node`. A node knows the operation, the nodes of its arguments
+and what the derivatives asked to keep, nothing else: tensors are handles on nodes, so memory goes
+as soon as nobody needs it. Nodes are numbered as they are made and an argument is always made
+before the result, hence descending numbers are a topological order: the walk is a loop, not a
+recursion, and visits each node once however often it is shared.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _SetRecording:
         return wrapper  # type: ignore[return-value]
 
 
-class no_grad(_SetRecording):  # noqa: N801 - the field's name
+class no_grad(_SetRecording):
     """Stop recording, as a context manager or as a decorator.
 
     Examples
@@ -75,7 +76,7 @@ class no_grad(_SetRecording):  # noqa: N801 - the field's name
         super().__init__(False)
 
 
-class enable_grad(_SetRecording):  # noqa: N801 - the field's name
+class enable_grad(_SetRecording):
     """Record again inside a `no_grad` block, as a context manager or as a decorator."""
 
     def __init__(self) -> None:
@@ -87,12 +88,25 @@ def is_grad_enabled() -> bool:
     return recording.on
 
 
+class HookHandle:
+    """What `Tensor.register_hook` returns; call `remove` to take the hook away."""
+
+    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
+        self._hooks = hooks
+        self._hook = hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
 class Node:
     """One recorded operation."""
 
     __slots__ = (
         "__weakref__",
-        "args",  # the arrays and options it was called with; None for arrays that no derivative needs
+        "args",  # the arrays and options it was called with; None where no derivative needs them
         "dtype",
         "grad",  # filled by backward if retain_grad() asked for it
         "hooks",
@@ -130,7 +144,7 @@ class Node:
 
 
 class Leaf:
-    """The end of the tape behind a tensor that was made with ``requires_grad=True``: gradients collect here."""
+    """The end of the tape behind a tensor made with ``requires_grad=True``: gradients collect here."""
 
     __slots__ = ("__weakref__", "dtype", "grad", "hooks", "shape")
 
@@ -150,8 +164,8 @@ def _reachable(roots: Sequence[Node | Leaf]) -> list[Node]:
         if node.freed:
             raise RuntimeError(
                 f"The graph of this result was already used by a backward pass (at operation "
-                f"'{node.op.name}') and its saved values are freed. Call backward(retain_graph=True) the "
-                f"first time to walk it twice, or compute the result again."
+                f"'{node.op.name}') and its saved values are freed. Call backward(retain_graph=True) "
+                f"the first time to walk it twice, or compute the result again."
             )
         for parent in node.parents:
             if isinstance(parent, Node) and id(parent) not in nodes:
@@ -166,7 +180,8 @@ def _run_hooks(hooks: list[Hook] | None, gradient: Tensor) -> Tensor:
         if replacement is not None:
             if replacement.shape != gradient.shape:
                 raise ValueError(
-                    f"A gradient hook must keep the shape. Expected {gradient.shape}, received {replacement.shape}."
+                    f"A gradient hook must keep the shape. Expected {gradient.shape}, "
+                    f"received {replacement.shape}."
                 )
             gradient = replacement
     return gradient
@@ -187,7 +202,8 @@ def walk(
     roots, gradients : sequences of Tensor
         Where to start, and with which upstream gradients (of the same shapes).
     targets : sequence of Tensor or None
-        Whose gradients are wanted; None means all leaves. Branches that lead to no target are not computed.
+        Whose gradients are wanted; None means all leaves. Branches that lead to no target are not
+        computed.
     retain_graph : bool
         Keep the saved values, so that the graph can be walked again.
     create_graph : bool

@@ -6,8 +6,9 @@ An operation is a function on arrays decorated with its vector-Jacobian products
     def multiply(a, b):
         return np.multiply(a, b)
 
-Each keyword names an argument of the function; its value maps the upstream gradient ``g`` to the gradient of that
-argument. A VJP asks for what it needs by name, and only what some VJP asks for is kept on the tape:
+Each keyword names an argument of the function; its value maps the upstream gradient ``g`` to the
+gradient of that argument. A VJP asks for what it needs by name, and only what some VJP asks for is
+kept on the tape:
 
 ``g``
     the upstream gradient, in the result's shape
@@ -20,9 +21,9 @@ argument. A VJP asks for what it needs by name, and only what some VJP asks for 
 any name of an argument or option of the function
     its value: arrays come as tensors, options as they were given
 
-VJPs are written with differentiable operations on tensors, so gradients of gradients need no further rules. An
-operation may bring a ``fused`` backward as well: it gets arrays, returns the gradients of all tensor arguments at
-once, and is used whenever no higher derivative is asked for.
+VJPs are written with differentiable operations on tensors, so gradients of gradients need no
+further rules. An operation may bring a ``fused`` backward as well: it gets arrays, returns the
+gradients of all tensor arguments at once, and is used whenever no higher derivative is asked for.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Primitive:
         self._kept: dict[int, tuple[tuple[bool, ...], bool]] = {}
 
     def kept(self, mask: int, count: int) -> tuple[tuple[bool, ...], bool]:
-        """Return which of ``count`` arguments, and whether the result, are kept if those in ``mask`` are tracked."""
+        """Return which arguments, and whether the result, are kept if those in ``mask`` are tracked."""
         if self.variadic:
             needs = self.vjps[self.names[0]].needs
             return (self.names[0] in needs,) * count, "out" in needs
@@ -89,7 +90,10 @@ class Primitive:
             for name, vjp in self.vjps.items():
                 if mask >> self.positions[name] & 1:
                     wanted.update(vjp.needs)
-            found = tuple(name in wanted or name not in self.vjps for name in self.names), "out" in wanted
+            found = (
+                tuple(name in wanted or name not in self.vjps for name in self.names),
+                "out" in wanted,
+            )
             self._kept[mask] = found
         return found
 
@@ -162,8 +166,8 @@ class Primitive:
             if not self.broadcasts:
                 label = f"{self.names[0]}[{position}]" if self.variadic else self.names[position]
                 raise RuntimeError(
-                    f"The derivative of '{self.name}' for '{label}' has shape {part.shape}, but the argument has "
-                    f"shape {parent.shape}. This is a bug in the operation."
+                    f"The derivative of '{self.name}' for '{label}' has shape {part.shape}, but the "
+                    f"argument has shape {parent.shape}. This is a bug in the operation."
                 )
             part = part.sum_to(parent.shape)
         if part.dtype is not parent.dtype:
@@ -184,7 +188,9 @@ def _restore(value: Any, parent: Node | Leaf | None) -> Any:
 
 def _array(value: Any) -> Any:
     """Return what the forward gets for an argument that is not a tensor."""
-    if isinstance(value, np.ndarray):  # it belongs to the caller, who may change it: the tape gets a copy
+    if isinstance(
+        value, np.ndarray
+    ):  # it belongs to the caller, who may change it: the tape gets a copy
         return constant(value)._data if recording.on and value.flags.writeable else value
     if isinstance(value, (float, np.floating)):
         return float(value)  # numbers are weak: they take the dtype of the array they meet
@@ -202,7 +208,7 @@ def _narrow(op: Primitive, arrays: Any, out: Any) -> Any:
 
 
 def _unary(op: Primitive) -> Callable[..., Tensor]:
-    """The call of an operation with the single argument ``x``: `_general` without its loops."""
+    """Return the call of an operation on a single ``x``: `_general` without its loops."""
     forward = op.forward
     keep_x, keep_out = op.kept(1, 1)
 
@@ -236,7 +242,7 @@ def _unary(op: Primitive) -> Callable[..., Tensor]:
 
 
 def _binary(op: Primitive) -> Callable[..., Tensor]:
-    """The call of a broadcasting operation with the arguments ``a`` and ``b``: `_general` without its loops."""
+    """Return the call of a broadcasting operation on ``a``, ``b``: `_general` without loops."""
     forward = op.forward
     keeps = [op.kept(mask, 2) for mask in range(4)]
     flat = [(kept[0], kept[1], out) for kept, out in keeps]
@@ -294,7 +300,7 @@ _NO_PARAMS: dict[str, Any] = {}
 
 
 def _general(op: Primitive) -> Callable[..., Tensor]:
-    """The call of any operation."""
+    """Return the call of any operation."""
     forward = op.forward
     tensor_names = op.vjps.keys()
 
@@ -362,7 +368,8 @@ def primitive(
     Parameters
     ----------
     broadcasts : bool
-        The tensor arguments broadcast against each other; gradients are summed back to their shapes.
+        The tensor arguments broadcast against each other; gradients are summed back to their
+        shapes.
     fused : callable, optional
         ``fused(g, wants, ...)``: computes on arrays the gradients of all tensor arguments at once.
     **vjps

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minigrad import config
 from minigrad.autograd import graph
-from minigrad.autograd.graph import Hook, Leaf, Node
+from minigrad.autograd.convert import as_array, plain
+from minigrad.autograd.graph import Hook, HookHandle, Leaf, Node
+from minigrad.autograd.operations import Operations
 
 Array = Any  # numpy.ndarray on the CPU, cupy.ndarray on a GPU
 
 
-class Tensor:
+class Tensor(Operations):
     """An n-dimensional array of numbers that records the operations on it.
 
-    A tensor's array is read-only: operations make new tensors, and `assign` (or ``t.data = value``) puts a new array
-    in place of the old one. So a value that a derivative still needs cannot be changed behind its back.
+    A tensor's array is read-only: operations make new tensors, and `assign` (or ``t.data = value``)
+    puts a new array in place of the old one. So a value that a derivative still needs cannot be
+    changed behind its back.
 
     Parameters
     ----------
     data : array_like
-        The values; they are copied. A NumPy array keeps its dtype, Python numbers become ``config.floatx()``
-        (integers and booleans stay what they are).
+        The values; they are copied. A NumPy array keeps its dtype, Python numbers become
+        ``config.floatx()`` (integers and booleans stay what they are).
     dtype : str or numpy dtype, optional
         Convert to this dtype.
     requires_grad : bool
-        Record operations on this tensor so that `backward` fills ``grad``. Needs float32 or float64.
+        Record operations on this tensor so that `backward` fills ``grad``. Needs float32 or
+        float64.
 
     Raises
     ------
     TypeError
-        If ``data`` does not form a rectangular array of numbers, or gradients are asked of integers.
+        If ``data`` does not form a rectangular array of numbers, or gradients are asked of
+        integers.
 
     Examples
     --------
@@ -52,7 +56,7 @@ class Tensor:
     _node: Node | Leaf | None  # where gradients go; None if this tensor requires none
 
     def __init__(self, data: Any, dtype: Any = None, requires_grad: bool = False) -> None:
-        array = _as_array(data, dtype)
+        array = as_array(data, dtype)
         if requires_grad:
             _check_differentiable(array.dtype)
         array.flags.writeable = False
@@ -63,7 +67,7 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The array itself, read-only and not recorded. Assigning replaces it (same shape; see `assign`)."""
+        """The array itself, read-only and not recorded; assigning replaces it (see `assign`)."""
         return self._data
 
     @data.setter
@@ -106,15 +110,15 @@ class Tensor:
             return
         if isinstance(self._node, Node):
             raise RuntimeError(
-                f"This tensor is the result of '{self.op}'; whether it requires gradients follows from its arguments. "
-                f"Use detach() for a tensor without history."
+                f"This tensor is the result of '{self.op}'; whether it requires gradients follows from its "
+                f"arguments. Use detach() for a tensor without history."
             )
         _check_differentiable(self.dtype)
         self._node = Leaf(self.shape, self.dtype) if value else None
 
     @property
     def grad(self) -> Tensor | None:
-        """The accumulated gradient, in this tensor's shape and dtype; None before the first backward."""
+        """The accumulated gradient, of this tensor's shape and dtype; None before `backward`."""
         return None if self._node is None else self._node.grad
 
     @grad.setter
@@ -125,8 +129,8 @@ class Tensor:
                 raise RuntimeError("Only a tensor that requires gradients can hold one.")
             if value.shape != self.shape or value.dtype != self.dtype:
                 raise ValueError(
-                    f"A gradient has the shape and dtype of its tensor. Expected {self.dtype}{list(self.shape)}, "
-                    f"received {value.dtype}{list(value.shape)}."
+                    f"A gradient has the shape and dtype of its tensor. Expected "
+                    f"{self.dtype}{list(self.shape)}, received {value.dtype}{list(value.shape)}."
                 )
             value = value.detach()
         if self._node is not None:
@@ -167,7 +171,7 @@ class Tensor:
         return self._data.tolist()
 
     def detach(self) -> Tensor:
-        """Return a tensor with the same values and no history (the array is shared; it is read-only)."""
+        """Return a tensor with the same values and no history (they share the read-only array)."""
         return wrap(self._data)
 
     # ------------------------------------------------------------------ changing values
@@ -189,8 +193,8 @@ class Tensor:
         """
         if isinstance(self._node, Node):
             raise RuntimeError(
-                f"This tensor is the result of '{self.op}'; assigning to it would make its history wrong. "
-                f"Use detach() first."
+                f"This tensor is the result of '{self.op}'; assigning to it would make its history "
+                f"wrong. Use detach() first."
             )
         array = np.array(value._on_host() if isinstance(value, Tensor) else value, dtype=self.dtype)
         if array.shape != self.shape:
@@ -204,12 +208,13 @@ class Tensor:
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.requires_grad and graph.recording.on:
             raise TypeError(
-                "Tensors that require gradients do not support item assignment: the derivative of what was "
-                "overwritten would be lost. Build a new tensor instead, e.g. mg.ops.where(mask, value, x), or assign "
+                "Tensors that require gradients do not support item assignment: the derivative of "
+                "what was overwritten would be lost. Build a new tensor instead, for example "
+                "mg.ops.where(mask, value, x), or assign "
                 "inside `with mg.no_grad():` if this is an update that gradients need not see."
             )
         array = self.numpy()
-        array[_plain(key)] = _plain(value)
+        array[plain(key)] = plain(value)
         self.assign(array)
 
     # ------------------------------------------------------------------ gradients
@@ -220,15 +225,16 @@ class Tensor:
         Parameters
         ----------
         gradient : array_like, optional
-            The upstream gradient, of this tensor's shape. May be left out for a tensor with one element (then it is 1).
+            The upstream gradient, of this tensor's shape. May be left out for a tensor with one
+            element (then it is 1).
         retain_graph : bool
             Keep the saved values so that backward can be called again.
 
         Raises
         ------
         RuntimeError
-            If the tensor requires no gradient, is not a single number and ``gradient`` is missing, or its graph was
-            used up by an earlier call.
+            If the tensor requires no gradient, is not a single number and ``gradient`` is missing,
+            or its graph was used up by an earlier call.
 
         Examples
         --------
@@ -250,7 +256,8 @@ class Tensor:
     def register_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook(gradient)`` whenever this tensor's gradient is computed.
 
-        The hook may return a tensor of the same shape to use in place of the gradient. Keep the handle to remove it.
+        The hook may return a tensor of the same shape to use in place of the gradient. Keep the
+        handle to remove it.
 
         Examples
         --------
@@ -269,7 +276,7 @@ class Tensor:
         return HookHandle(self._node.hooks, hook)
 
     def retain_grad(self) -> None:
-        """Let backward fill ``grad`` of this intermediate result as well (leaves always have it)."""
+        """Let `backward` fill ``grad`` of this intermediate result as well, as it does for leaves."""
         node = self._node
         if isinstance(node, Node):
             self.register_hook(lambda gradient: _accumulate(node, gradient))
@@ -284,7 +291,9 @@ class Tensor:
         array = self._on_host()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ValueError(f"A copy is needed to convert from {array.dtype} to {np.dtype(dtype)}.")
+                raise ValueError(
+                    f"A copy is needed to convert from {array.dtype} to {np.dtype(dtype)}."
+                )
             return array.astype(dtype)
         return np.array(array) if copy else array
 
@@ -299,12 +308,13 @@ class Tensor:
         return (self[i] for i in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
-        return bool((self._on_host() == _plain(value)).any())
+        return bool((self._on_host() == plain(value)).any())
 
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
-                f"The truth value of a tensor with {self.size} elements is ambiguous. Use .data.any() or .data.all()."
+                f"The truth value of a tensor with {self.size} elements is ambiguous. "
+                f"Use .data.any() or .data.all()."
             )
         return bool(self.item())
 
@@ -316,7 +326,9 @@ class Tensor:
 
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
-            raise TypeError(f"Only integer tensors can be used as an index. Received: dtype={self.dtype}.")
+            raise TypeError(
+                f"Only integer tensors can be used as an index. Received: dtype={self.dtype}."
+            )
         return int(self.item())
 
     def __complex__(self) -> complex:
@@ -344,74 +356,6 @@ class Tensor:
 
         return html(self)
 
-    if TYPE_CHECKING:  # attached by minigrad.ops.operators, so that this floor need not know the operations
-        T: Tensor
-
-        def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, key: Any) -> Tensor: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __rmatmul__(self, other: Any) -> Tensor: ...
-        def __neg__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor: ...
-        def sum_to(self, shape: tuple[int, ...]) -> Tensor: ...
-        def astype(self, dtype: Any) -> Tensor: ...
-        def reshape(self, *shape: Any) -> Tensor: ...
-
-
-class HookHandle:
-    """What `Tensor.register_hook` returns; call `remove` to take the hook away."""
-
-    def __init__(self, hooks: list[Hook], hook: Hook) -> None:
-        self._hooks = hooks
-        self._hook = hook
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-
-def tensor(
-    data: Any, dtype: Any = None, requires_grad: bool = False, device: str | None = None
-) -> Tensor:
-    """Make a tensor from numbers, nested lists, a NumPy array or another tensor; the values are copied.
-
-    Parameters
-    ----------
-    data : array_like
-        A NumPy array keeps its dtype; Python floats become ``config.floatx()``, integers int64.
-    dtype : str or numpy dtype, optional
-        Convert to this dtype.
-    requires_grad : bool
-        Record operations on the tensor.
-    device : str, optional
-        ``'cpu'`` (the default) or ``'cuda'``.
-
-    Examples
-    --------
-    >>> import minigrad as mg
-    >>> mg.tensor([[1.0, 2.0], [3.0, 4.0]])
-    Tensor([[1., 2.],
-            [3., 4.]], shape=(2, 2), dtype=float32, device=cpu)
-    """
-    result = Tensor(data, dtype=dtype, requires_grad=requires_grad)
-    if device is not None and device != "cpu":
-        moved: Tensor = result.detach().to(device)
-        moved.requires_grad = requires_grad
-        return moved
-    return result
-
 
 def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
     """Make a tensor around ``array`` without copying; the array becomes read-only."""
@@ -428,51 +372,6 @@ def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
 def constant(value: Any) -> Tensor:
     """Return ``value`` as a tensor: itself if it is one, else a copy that requires no gradient."""
     return value if isinstance(value, Tensor) else Tensor(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return ``value`` with its tensors replaced by their arrays (one level of tuple or list)."""
-    if isinstance(value, Tensor):
-        return value._on_host()
-    if isinstance(value, tuple):
-        return tuple(_plain(part) for part in value)
-    return value
-
-
-def _as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    """Return a fresh array that nobody else can write to."""
-    if dtype is not None:
-        dtype = np.dtype(dtype)
-    if isinstance(data, Tensor):
-        return np.array(data._on_host(), dtype=dtype)
-    if isinstance(data, (np.ndarray, np.generic)):
-        array = np.array(data, dtype=dtype)
-    else:
-        if isinstance(data, (list, tuple)):
-            data = _hosted(data)
-        try:
-            array = np.array(data, dtype=dtype)
-        except (ValueError, TypeError) as error:
-            raise TypeError(f"A tensor needs a rectangular array of numbers. {error}") from None
-        if dtype is None and array.dtype.kind == "f" and not _holds_arrays(data):
-            array = array.astype(config.floatx())
-    if array.dtype.kind not in "fiubc":
-        raise TypeError(f"A tensor needs numbers. Received: {type(data).__name__} of dtype {array.dtype}.")
-    return array
-
-
-def _hosted(data: Any) -> Any:
-    """Return nested lists with their tensors replaced by arrays."""
-    if isinstance(data, (list, tuple)):
-        return [_hosted(part) for part in data]
-    return data._on_host() if isinstance(data, Tensor) else data
-
-
-def _holds_arrays(data: Any) -> bool:
-    """Whether nested lists hold NumPy values, which keep their dtype (plain numbers become floatx)."""
-    if isinstance(data, (list, tuple)):
-        return bool(data) and _holds_arrays(data[0])
-    return hasattr(data, "dtype") or hasattr(data, "__array__")
 
 
 def _check_differentiable(dtype: np.dtype[Any]) -> None:
@@ -492,14 +391,14 @@ def _upstream(output: Tensor, gradient: Any) -> Tensor:
     """Return the checked upstream gradient for ``output``."""
     if not output.requires_grad:
         raise RuntimeError(
-            "This tensor does not require gradients: none of the tensors it was computed from was made with "
-            "requires_grad=True (or it was computed inside no_grad())."
+            "This tensor does not require gradients: none of the tensors it was computed from was made "
+            "with requires_grad=True (or it was computed inside no_grad())."
         )
     if gradient is None:
         if output.size != 1:
             raise RuntimeError(
-                f"backward() without a gradient needs a single number, such as a loss. This tensor has shape "
-                f"{output.shape}: pass gradient=..., or reduce it first with .sum() or .mean()."
+                f"backward() without a gradient needs a single number, such as a loss. This tensor has "
+                f"shape {output.shape}: pass gradient=..., or reduce it first with .sum() or .mean()."
             )
         return wrap(np.ones_like(output._data))
     upstream = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)

@@ -1,0 +1,56 @@
+"""From what users write to arrays: numbers, nested lists, NumPy arrays and tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import config
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` with its tensors replaced by their arrays (one level of tuple or list)."""
+    if hasattr(value, "_on_host"):
+        return value._on_host()
+    if isinstance(value, tuple):
+        return tuple(plain(part) for part in value)
+    return value
+
+
+def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """Return a fresh array that nobody else can write to."""
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+    if hasattr(data, "_on_host"):
+        return np.array(data._on_host(), dtype=dtype)
+    if isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data, dtype=dtype)
+    else:
+        if isinstance(data, (list, tuple)):
+            data = _hosted(data)
+        try:
+            array = np.array(data, dtype=dtype)
+        except (ValueError, TypeError) as error:
+            raise TypeError(f"A tensor needs a rectangular array of numbers. {error}") from None
+        if dtype is None and array.dtype.kind == "f" and not _holds_arrays(data):
+            array = array.astype(config.floatx())
+    if array.dtype.kind not in "fiubc":
+        raise TypeError(
+            f"A tensor needs numbers. Received: {type(data).__name__} of dtype {array.dtype}."
+        )
+    return array
+
+
+def _hosted(data: Any) -> Any:
+    """Return nested lists with their tensors replaced by arrays."""
+    if isinstance(data, (list, tuple)):
+        return [_hosted(part) for part in data]
+    return data._on_host() if hasattr(data, "_on_host") else data
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether nested lists hold NumPy values, which keep their dtype."""
+    if isinstance(data, (list, tuple)):
+        return bool(data) and _holds_arrays(data[0])
+    return hasattr(data, "dtype") or hasattr(data, "__array__")
