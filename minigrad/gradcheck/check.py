@@ -1,0 +1,192 @@
+"""`gradcheck` and `gradgradcheck`: gradients against central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from minigrad.autograd import Tensor, grad
+from minigrad.gradcheck.compare import Options
+from minigrad.gradcheck.functions import (
+    ArrayFunction,
+    Checkable,
+    TensorFunction,
+    function_name,
+    input_names,
+)
+from minigrad.gradcheck.layer import check_layer
+from minigrad.gradcheck.report import GradCheckReport, Mode
+from minigrad.gradcheck.run import as_arrays, promoted, random_upstream, run
+from minigrad.layers import Layer
+
+
+def gradcheck(
+    fn: Callable[..., Any],
+    inputs: Any,
+    *,
+    gradient: Callable[..., Any] | None = None,
+    mode: Mode = "full",
+    step: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+) -> GradCheckReport:
+    """Compare the gradients of a function with central differences.
+
+    With a random upstream gradient u, the gradient of <u, fn(x)> is computed backwards and
+    compared with (<u, fn(x + h)> - <u, fn(x - h)>) / 2h for every element of every input.
+
+    Parameters
+    ----------
+    fn : callable or layer
+        Takes the inputs as tensors, returns a tensor or a tuple of tensors. With ``gradient``, it
+        takes and returns NumPy arrays. A layer or model is handed to `check_layer`, which checks
+        its weights as well.
+    inputs : tensor, array or sequence of them
+        Where to check. A tuple or list is a sequence of inputs. Every floating point input is
+        checked; integers and booleans (labels, masks) are passed on as they are.
+    gradient : callable, optional
+        ``gradient(upstream, *inputs)`` for a function of NumPy arrays: one gradient per input (an
+        entry for an integer input is ignored). ``upstream`` is a tuple if fn returns one.
+    mode : {"full", "fast"}
+        "full" compares every element, at two evaluations each; "fast" compares the slopes along
+        four random directions per input, however many elements there are.
+    step : float, optional
+        The step h for every element. By default it follows from the values, as told below.
+    rtol, atol : float, optional
+        Relative (1e-6) and absolute (0) tolerance.
+    seed : int
+        For the upstream gradient and the directions: the same seed, the same report.
+    names : sequence of str, optional
+        What the report calls the inputs. By default, the names of fn's parameters.
+
+    Returns
+    -------
+    GradCheckReport
+        True if all gradients have the right values, shapes and dtypes, and two calls of fn with
+        the same inputs gave the same bits. ``print`` it to see the worst element of each input.
+
+    Raises
+    ------
+    TypeError
+        If there is nothing to check: no floating point input or output, or fn returns no tensors.
+    ValueError
+        If an option makes no sense, an input is not finite, or the names do not fit.
+
+    Notes
+    -----
+    *Precision.* The comparison is made in float64: inputs of another float type are converted, and
+    a note in the report says so. The gradient is then computed once more with the inputs as they
+    came, to check that it has their dtype.
+
+    *Step.* h = eps^(1/3) s = 6e-6 s, where s is the element's magnitude or a hundredth of the
+    largest magnitude in its input, whichever is more (1 if the input is all zeros). Where this
+    disagrees with the gradient, the slope is measured again with a ladder of steps from s/4 down to
+    6e-11 s, and the steps that agree best among themselves are believed; the gradient under test
+    has no say in that.
+
+    *Tolerance.* ``|analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|) + u``. Here u is
+    what the differences themselves cannot resolve: results of magnitude F carry rounding errors of
+    8 eps F, which the division by 2h magnifies; after the ladder also the disagreement between
+    neighbouring steps, up to a thousandth of the largest slope of that input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minigrad as mg
+    >>> print(mg.gradcheck(lambda x, y: x * y, (np.ones((2, 3)), np.full(3, 2.0))).passed)
+    True
+
+    A wrong gradient of a NumPy function:
+
+    >>> report = mg.gradcheck(np.square, np.array([3.0]), gradient=lambda upstream, x: upstream * x)
+    >>> report.passed, round(report.inputs[0].analytic / report.inputs[0].numeric, 6)
+    (False, 0.5)
+    """
+    if gradient is None and isinstance(fn, Layer):
+        return check_layer(
+            fn, inputs, mode=mode, step=step, rtol=rtol, atol=atol, seed=seed, names=names
+        )
+    options = Options(mode, step, rtol, atol, seed)
+    function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
+    given = as_arrays(inputs)
+    return run(
+        function,
+        given,
+        label=function_name(fn),
+        names=input_names(fn, len(given)) if names is None else names,
+        options=options,
+    )
+
+
+def gradgradcheck(
+    fn: Callable[..., Any],
+    inputs: Any,
+    *,
+    mode: Mode = "full",
+    step: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+) -> GradCheckReport:
+    """Check second derivatives: apply `gradcheck` to the gradient of a function.
+
+    What is checked is the function that takes the inputs and an upstream gradient and returns the
+    gradients of all inputs; so the report has one more line for each output, its upstream.
+
+    Parameters
+    ----------
+    fn : callable
+        Takes tensors, returns a tensor or a tuple of tensors.
+    inputs, mode, step, rtol, atol, seed, names
+        As in `gradcheck`.
+
+    Returns
+    -------
+    GradCheckReport
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> report = mg.gradgradcheck(lambda x: x * x * x, mg.tensor([1.0, 2.0], dtype="float64"))
+    >>> report.passed, [check.name for check in report.inputs]
+    (True, ['x', 'upstream'])
+    """
+    options = Options(mode, step, rtol, atol, seed)
+    given = as_arrays(inputs)
+    names = list(input_names(fn, len(given)) if names is None else names)
+    outputs = TensorFunction(fn).values([promoted(array) for array in given])
+    upstream = random_upstream(outputs, seed)
+
+    def gradients(*tensors: Tensor) -> tuple[Tensor, ...]:
+        arguments = [_tracked(tensor) for tensor in tensors[: len(given)]]
+        leaves = [tensor for tensor in arguments if tensor.requires_grad]
+        result = fn(*arguments)
+        results = list(result) if isinstance(result, (tuple, list)) else [result]
+        pairs = zip(results, tensors[len(given) :], strict=True)
+        roots = [(out, up) for out, up in pairs if out.requires_grad]
+        if not roots:
+            return tuple(leaf.detach() * 0.0 for leaf in leaves)
+        parts: tuple[Tensor, ...] = grad(
+            [out for out, _ in roots], leaves, [up for _, up in roots], create_graph=True
+        )
+        return parts
+
+    single = len(outputs) == 1
+    names += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
+    return run(
+        TensorFunction(gradients),
+        [*given, *upstream],
+        label=f"the gradient of {function_name(fn)}",
+        names=names,
+        options=options,
+    )
+
+
+def _tracked(tensor: Tensor) -> Tensor:
+    """Return the tensor itself, or a leaf with its values: its gradient is to be taken."""
+    if tensor.requires_grad or tensor.dtype.kind != "f":
+        return tensor
+    return Tensor(tensor, requires_grad=True)

@@ -1,0 +1,114 @@
+"""Gradient checks of layers and models: their inputs and all their weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import Tensor, no_grad
+from minigrad.gradcheck.compare import Options
+from minigrad.gradcheck.functions import TensorFunction
+from minigrad.gradcheck.report import GradCheckReport, Mode
+from minigrad.gradcheck.run import as_arrays, run
+from minigrad.layers import Layer
+
+
+def check_layer(
+    layer: Layer,
+    inputs: Any,
+    *,
+    training: bool = False,
+    mode: Mode = "full",
+    step: float | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    seed: int = 0,
+    names: Sequence[str] | None = None,
+) -> GradCheckReport:
+    """Check a layer's (or model's) gradients for its inputs and all its trainable weights.
+
+    The check works on a copy in float64; the layer itself is not touched.
+
+    Parameters
+    ----------
+    layer : Layer
+        Built or not; a copy of one that is not is built for the shape of the inputs.
+    inputs : tuple of int, tensor, array, or sequence of arrays
+        A shape, batch axis included, stands for normally distributed numbers.
+    training : bool
+        Passed on to the layer. Layers that draw random numbers then fail the check: two calls
+        with the same inputs differ.
+    mode, step, rtol, atol, seed
+        As in `gradcheck`.
+    names : sequence of str, optional
+        What the report calls the inputs; weights have names.
+
+    Returns
+    -------
+    GradCheckReport
+
+    Raises
+    ------
+    TypeError
+        If ``layer`` is not a layer, or ``inputs`` hold no floating point numbers.
+    ValueError
+        If the layer cannot work with the shape of the inputs, or an option makes no sense.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> layer = mg.layers.SeparableConv2D(2, 3, padding="same")
+    >>> report = mg.gradcheck(layer, (1, 4, 4, 2))
+    >>> [check.name for check in report.inputs], report.passed
+    (['inputs', 'depthwise_kernel', 'pointwise_kernel', 'bias'], True)
+    """
+    options = Options(mode, step, rtol, atol, seed)
+    if not isinstance(layer, Layer):
+        raise TypeError(f"check_layer() needs a layer. Received: {type(layer).__name__}")
+    given = _input_arrays(inputs, seed)
+    count = len(given)
+    twin = _float64_twin(layer, given)
+    weights = twin.trainable_weights
+
+    def call(*tensors: Tensor) -> Any:
+        for weight, tensor in zip(weights, tensors[count:], strict=True):
+            weight._data, weight._node = tensor._data, tensor._node
+        return twin(tensors[0] if count == 1 else list(tensors[:count]), training=training)
+
+    if names is None:
+        names = ["inputs"] if count == 1 else [f"inputs {k}" for k in range(count)]
+    single = len(twin._tree()) == 1
+    return run(
+        TensorFunction(call),
+        [*given, *(weight.numpy() for weight in weights)],
+        label=layer.name,
+        names=[*names, *(weight.name if single else weight.path for weight in weights)],
+        options=options,
+    )
+
+
+def _input_arrays(inputs: Any, seed: int) -> list[np.ndarray[Any, Any]]:
+    """Return the inputs as arrays; a shape stands for random numbers."""
+    if isinstance(inputs, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in inputs):
+        return [np.random.default_rng([seed, 2]).standard_normal(tuple(map(int, inputs)))]
+    return as_arrays(inputs)
+
+
+def _float64_twin(layer: Layer, given: Sequence[np.ndarray[Any, Any]]) -> Layer:
+    """Return a built copy of the layer that computes in float64."""
+    twin = copy.deepcopy(layer)
+    if not twin.built:
+        with no_grad():
+            twin(given[0] if len(given) == 1 else list(given))
+    for part in twin._tree():
+        part._dtype = np.dtype(np.float64)
+    for weight in twin.weights:
+        trained = weight.trainable
+        weight._node = None
+        weight._data = weight.numpy().astype(np.float64)
+        weight._data.flags.writeable = False
+        weight.trainable = trained
+    return twin
