@@ -25,8 +25,8 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, TypeVarTuple, overload
 
 import numba
-from numba.core import types
-from numba.extending import intrinsic
+import numpy as np
+from numba.core import cgutils
 
 from minigrad.kernels.cpu.cache import DiskCache, source_stamp
 
@@ -56,8 +56,9 @@ SPREAD_FROM = 1 << 17
 """Multiply-adds from which work is spread over threads: below, waking them up costs more."""
 
 _numba: Any = numba  # much of it has no type hints
+_cgutils: Any = cgutils
 prange: Any = numba.prange
-_never_inline: Any
+DISABLE_JIT = bool(_numba.config.DISABLE_JIT)
 
 
 @overload
@@ -72,9 +73,9 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
     Parameters
     ----------
     function : callable
-        Takes flat C-contiguous arrays and numbers. Arrays that it only reads should be read-only
-        (`minigrad.kernels.cpu.layout.flat` makes them so): each combination of array types is
-        compiled once.
+        Takes C-contiguous arrays and numbers. Arrays that it only reads should be read-only
+        (`minigrad.kernels.cpu.layout.read_only` makes them so): each combination of array types
+        is compiled once.
     parallel : bool
         Whether the function is the work of one task, whose number is the first argument.
 
@@ -88,15 +89,15 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
     --------
     >>> import numpy as np
     >>> @kernel(parallel=True)
-    ... def double_row(row, x):
-    ...     x[row] *= 2
-    >>> x = np.ones((3, 2))
-    >>> double_row(3, x.size, x)
-    >>> x.sum()
-    12.0
+    ... def double(number, x):
+    ...     x[number] *= 2
+    >>> x = np.ones(3)
+    >>> double(3, x.size, x)
+    >>> x
+    array([2., 2., 2.])
     """
     if function is not None:
-        return _compile(function, f"{function.__module__}.{function.__qualname__}")
+        return _compile(function)
     return ParallelKernel if parallel else kernel
 
 
@@ -104,58 +105,64 @@ class ParallelKernel(Generic[*Ts]):
     """A kernel whose tasks run on as many threads as are worth it.
 
     Made by ``@kernel(parallel=True)``. Call it with the number of tasks, the work of all of them
-    together (in multiply-adds), and the task's remaining arguments.
+    together (in multiply-adds), and the task's remaining arguments: C-contiguous arrays and ints.
     """
 
     def __init__(self, task: Callable[[int, *Ts], None]) -> None:
         functools.update_wrapper(self, task)
-        name = f"{task.__module__}.{task.__qualname__}"
-        body = _compile(task, name)
-
-        def one(number: int, *args: Any) -> None:
-            _never_inline()
-            body(number, *args)
-
-        one_task = _compile(one, f"{name}.one")
-
-        def serial(tasks: int, *args: Any) -> None:
-            for number in range(tasks):
-                one_task(number, *args)
-
-        def spread(tasks: int, *args: Any) -> None:
-            for number in prange(tasks):
-                one_task(number, *args)
-
-        self._serial = _compile(serial, f"{name}.serial")
-        self._spread = _compile(spread, f"{name}.spread", parallel=_PARALLEL)
+        self._task = kernel(task)
+        self._addresses: dict[tuple[object, ...], int] = {}
 
     def __call__(self, tasks: int, work: int, *args: *Ts) -> None:
         """Run tasks 0 ... tasks - 1. Which of them runs first is not defined."""
+        if DISABLE_JIT:
+            for number in range(tasks):
+                self._task(number, *args)
+            return
+        # A list comprehension: in a place this hot a generator would cost as much again.
+        kinds = tuple([(a.dtype.char, a.ndim) if isinstance(a, np.ndarray) else type(a) for a in args])
+        address = self._addresses.get(kinds)
+        if address is None:
+            address = self._addresses[kinds] = self._compile(args)
         if tasks > 1 and work >= SPREAD_FROM and _threads.acquire():
             try:
-                self._spread(tasks, *args)
+                _run_on_threads(tasks, address, *args)
             finally:
                 _threads.release()
         else:
-            self._serial(tasks, *args)
+            _run_in_order(tasks, address, *args)
+
+    def _compile(self, args: tuple[Any, ...]) -> int:
+        """Return the address of the task's machine code for arguments like these."""
+        dispatcher: Any = self._task
+        signature = (numba.int64, *(_numba.typeof(arg) for arg in args))
+        dispatcher.compile(signature)
+        compiled = dispatcher.overloads[signature]
+        name = compiled.fndesc.llvm_func_name
+        return int(compiled.library.get_pointer_to_function(name))
 
 
 class _Threads:
     """Says whether the caller may use numba's threads now."""
 
     def __init__(self) -> None:
-        self._forked = False
-        self._lock: threading.Lock | None = None
+        self._usable = True
         self._layer = ""
+        self._lock = threading.Lock()
 
     def acquire(self) -> bool:
         """Return whether a parallel launch is allowed; if so, `release` must follow."""
-        if self._forked or _numba.config.DISABLE_JIT or _numba.get_num_threads() == 1:
+        if not self._usable:
             return False
-        if not self._layer:
-            self._layer = _numba.threading_layer()
-            self._lock = threading.Lock() if self._layer == "workqueue" else None
-        if self._lock is None:
+        try:
+            if _numba.get_num_threads() == 1:
+                return False
+            if not self._layer:
+                self._layer = _numba.threading_layer()
+        except ValueError:  # the layer that NUMBA_THREADING_LAYER asks for is not there
+            self._usable = False
+            return False
+        if self._layer != "workqueue":
             return True
         # A thread that Python does not know is one of workqueue's own, in the middle of a launch.
         foreign = isinstance(threading.current_thread(), threading._DummyThread)
@@ -163,44 +170,60 @@ class _Threads:
 
     def release(self) -> None:
         """End a parallel launch."""
-        if self._lock is not None:
+        if self._layer == "workqueue":
             self._lock.release()
 
     def note_fork(self) -> None:
         """Use no threads any more: this process is a child, and theirs did not come along."""
-        self._forked = True
+        self._usable = False
 
 
-def _compile(function: Callable[..., Any], name: str, **options: Any) -> Any:
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
     """Return numba's dispatcher for a function, with our flags and our cache."""
     dispatcher = _numba.njit(**_FLAGS, **options)(function)
+    name = f"{function.__module__}.{function.__qualname__}"
     # Functions from elsewhere are not part of the stamp, so they are compiled anew each time.
     if hasattr(dispatcher, "_cache") and name.startswith("minigrad.kernels."):
         dispatcher._cache = DiskCache(name.removeprefix("minigrad.kernels."), _STAMP)
     return dispatcher
 
 
-def _mark_never_inline(typing_context: Any) -> Any:
-    """Keep the function that calls this intrinsic from being merged into its caller.
+def _call_address(typing_context: Any, address: Any, number: Any, arguments: Any) -> Any:
+    """Call the compiled task at an address: task(number, *arguments)."""
+    if not all(t.layout == "C" for t in arguments.types if isinstance(t, _numba.types.Array)):
+        raise _numba.errors.TypingError("kernels take C-contiguous arrays only")
+    none = _numba.types.none
+    inner = none(number, *arguments.types)
 
-    The serial and the parallel launcher then run the same instructions. Inlined, a task could be
-    compiled differently in each, and round differently.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        function_type = context.call_conv.get_function_type(none, inner.args)
+        function = builder.inttoptr(values[0], function_type.as_pointer())
+        members = _cgutils.unpack_tuple(builder, values[2], len(arguments))
+        status, _ = context.call_conv.call_function(
+            builder, function, none, inner.args, [values[1], *members]
+        )
+        with _cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
         return context.get_dummy_value()
 
-    return types.void(), generate
+    return none(address, number, arguments), generate
 
 
-if _numba.config.DISABLE_JIT:
+_call: Any = _numba.extending.intrinsic(_call_address)
 
-    def _never_inline() -> None:
-        pass
-else:
-    _never_inline = intrinsic(_mark_never_inline)
 
+def _in_order(tasks: int, address: int, *args: Any) -> None:
+    for number in range(tasks):
+        _call(address, number, args)
+
+
+def _on_threads(tasks: int, address: int, *args: Any) -> None:
+    for number in prange(tasks):
+        _call(address, number, args)
+
+
+_run_in_order = _compile(_in_order)
+_run_on_threads = _compile(_on_threads, parallel=_PARALLEL)
 _threads = _Threads()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.note_fork)

@@ -1,9 +1,9 @@
 """How arrays enter and leave the compiled kernels.
 
-Kernels see flat arrays with the channels last, and their inputs are read-only. So each kernel is
-compiled once per dtype, cannot write to its inputs (the compiler refuses), and its innermost loop
-runs over neighbouring channels, which processors like. Arrays with channels first are transposed on
-the way in and out: one pass over memory, small beside the work that a convolution does.
+Kernels see C-contiguous arrays with the channels last, and their inputs are read-only. So each
+kernel is compiled once per dtype, cannot write to its inputs (the compiler refuses), and its
+innermost loop runs over neighbouring channels, which processors like. Arrays with channels first
+are transposed on the way in and out: one pass over memory, small beside a convolution's work.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
 
-__all__ = ["Array", "Flat", "Numbers", "add_chunks", "chunking", "flat", "from_last", "to_last"]
+__all__ = ["Array", "Numbers", "add_chunks", "chunking", "from_last", "read_only", "to_last"]
 
 Array: TypeAlias = NDArray[Any]
-Flat: TypeAlias = NDArray[Any]
-"""A one-dimensional C-contiguous array of float32 or float64."""
 Numbers: TypeAlias = NDArray[np.int64]
 """`ConvGeometry.numbers`: H, W, H', W', kh, kw, sh, sw, dh, dw, top, left."""
 
@@ -37,9 +35,9 @@ def from_last(x: Array, data_format: DataFormat) -> Array:
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
 
 
-def flat(x: Array) -> Flat:
-    """Return a flat read-only view of a C-contiguous array: the form of a kernel's inputs."""
-    view = x.reshape(-1)
+def read_only(x: Array) -> Array:
+    """Return a read-only view of a C-contiguous array: the form of a kernel's inputs."""
+    view = x.view()
     view.setflags(write=False)
     return view
 

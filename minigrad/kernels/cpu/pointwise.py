@@ -2,10 +2,10 @@
 
 With the pixels of all images as rows, x is a (P, K) matrix, the kernel (K, F), the output (P, F):
 
-    y = x Q + b,   dx = dy Qᵀ,   dQ = xᵀ dy,   db = sum of dy's rows
+    y = x Q + b,   dx = dy Qᵀ,   dQ = xᵀ dy,   db = the sum of dy's rows
 
-The gradient of the input is the forward product with the transposed kernel. The innermost loops run
-over a row of y, so they add a multiple of one row to another: no sum is ever reordered.
+The gradient of the input is the forward product with the transposed kernel. The innermost loops add
+a multiple of one row to another row: no sum is ever reordered.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ import numpy as np
 
 from minigrad._validate import DataFormat
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Flat, add_chunks, chunking, flat, from_last, to_last
+from minigrad.kernels.cpu.layout import (
+    Array,
+    add_chunks,
+    chunking,
+    from_last,
+    read_only,
+    to_last,
+)
 
 __all__ = [
     "bias_grad",
@@ -31,122 +38,103 @@ def pointwise_forward(
     x: Array, kernel: Array, bias: Array | None, data_format: DataFormat
 ) -> Array:
     """Return the pointwise convolution; see `minigrad.kernels.pointwise_forward`."""
-    x = to_last(x, data_format)
-    y = _product(x, kernel.reshape(kernel.shape[2:]), bias)
+    y = _product(to_last(x, data_format), kernel.reshape(kernel.shape[2:]), bias)
     return from_last(y, data_format)
 
 
 def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.pointwise_input_grad`."""
-    dy = to_last(dy, data_format)
     transposed = np.ascontiguousarray(kernel.reshape(kernel.shape[2:]).T)
-    return from_last(_product(dy, transposed, None), data_format)
+    return from_last(_product(to_last(dy, data_format), transposed, None), data_format)
 
 
 def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the kernel; see `minigrad.kernels.pointwise_kernel_grad`."""
-    x, dy = to_last(x, data_format), to_last(dy, data_format)
-    inputs, outputs = x.shape[3], dy.shape[3]
-    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    x, dy = _pixels(to_last(x, data_format)), _pixels(to_last(dy, data_format))
+    pixels, inputs, outputs = len(x), x.shape[1], dy.shape[1]
     chunks, pixels_per_chunk = chunking(pixels, inputs * outputs)
-    partial = np.zeros((chunks, 1, 1, inputs, outputs), x.dtype)
+    partial = np.zeros((chunks, inputs, outputs), x.dtype)
     _kernel_grad_chunk(
         chunks,
         pixels * inputs * outputs,
-        flat(x),
-        flat(dy),
-        partial.reshape(-1),
-        pixels,
+        read_only(x),
+        read_only(dy),
+        partial,
         pixels_per_chunk,
-        inputs,
-        outputs,
     )
-    return add_chunks(partial)
+    return add_chunks(partial).reshape(1, 1, inputs, outputs)
 
 
 def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the bias; see `minigrad.kernels.bias_grad`."""
-    dy = to_last(dy, data_format)
-    outputs = dy.shape[3]
-    pixels = dy.shape[0] * dy.shape[1] * dy.shape[2]
+    dy = _pixels(to_last(dy, data_format))
+    pixels, outputs = dy.shape
     chunks, pixels_per_chunk = chunking(pixels, outputs)
     partial = np.zeros((chunks, outputs), dy.dtype)
-    _bias_grad_chunk(
-        chunks, dy.size, flat(dy), partial.reshape(-1), pixels, pixels_per_chunk, outputs
-    )
+    _bias_grad_chunk(chunks, dy.size, read_only(dy), partial, pixels_per_chunk)
     return add_chunks(partial)
+
+
+def _pixels(x: Array) -> Array:
+    """Return channels_last images as a matrix with one row per pixel."""
+    n, h, w, c = x.shape
+    return x.reshape(n * h * w, c)
 
 
 def _product(x: Array, kernel: Array, bias: Array | None) -> Array:
     """Return x Q + b for channels_last images x and a (K, F) matrix Q."""
-    inputs, outputs = kernel.shape
-    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    outputs = kernel.shape[1]
     y = np.empty((*x.shape[:3], outputs), x.dtype)
+    pixels = _pixels(x)
     _forward_pixels(
-        -(-pixels // PIXELS_PER_TASK),
-        pixels * inputs * outputs,
-        flat(x),
-        flat(kernel),
-        flat(np.zeros(outputs, x.dtype) if bias is None else bias),
-        y.reshape(-1),
-        pixels,
-        inputs,
-        outputs,
+        -(-len(pixels) // PIXELS_PER_TASK),
+        pixels.size * outputs,
+        read_only(pixels),
+        read_only(kernel),
+        read_only(np.zeros(outputs, x.dtype) if bias is None else bias),
+        _pixels(y),
     )
     return y
 
 
 @kernel
-def matmul_rows(
-    x: Flat, xo: int, k: Flat, bias: Flat, y: Flat, yo: int, rows: int, inputs: int, outputs: int
-) -> None:
-    """Compute some rows of y = x Q + b; x and y start at offsets xo and yo."""
-    for row in range(rows):
-        at = yo + row * outputs
+def matmul_rows(x: Array, k: Array, bias: Array, y: Array, first: int, last: int) -> None:
+    """Compute rows first ... last - 1 of y = x Q + b."""
+    inputs, outputs = k.shape
+    for p in range(first, last):
         for f in range(outputs):
-            y[at + f] = bias[f]
+            y[p, f] = bias[f]
         for q in range(inputs):
-            value = x[xo + row * inputs + q]
+            value = x[p, q]
             for f in range(outputs):
-                y[at + f] += value * k[q * outputs + f]
+                y[p, f] += value * k[q, f]
 
 
 @kernel(parallel=True)
-def _forward_pixels(
-    task: int, x: Flat, k: Flat, bias: Flat, y: Flat, pixels: int, inputs: int, outputs: int
-) -> None:
+def _forward_pixels(task: int, x: Array, k: Array, bias: Array, y: Array) -> None:
     """Compute the output of `PIXELS_PER_TASK` pixels."""
     first = task * PIXELS_PER_TASK
-    count = min(PIXELS_PER_TASK, pixels - first)
-    matmul_rows(x, first * inputs, k, bias, y, first * outputs, count, inputs, outputs)
+    matmul_rows(x, k, bias, y, first, min(len(x), first + PIXELS_PER_TASK))
 
 
 @kernel(parallel=True)
 def _kernel_grad_chunk(
-    chunk: int,
-    x: Flat,
-    dy: Flat,
-    partial: Flat,
-    pixels: int,
-    pixels_per_chunk: int,
-    inputs: int,
-    outputs: int,
+    chunk: int, x: Array, dy: Array, partial: Array, pixels_per_chunk: int
 ) -> None:
     """Add up the kernel's gradient over one chunk of pixels."""
-    start = chunk * inputs * outputs
-    for pixel in range(chunk * pixels_per_chunk, min(pixels, (chunk + 1) * pixels_per_chunk)):
+    _, inputs, outputs = partial.shape
+    first = chunk * pixels_per_chunk
+    for p in range(first, min(len(x), first + pixels_per_chunk)):
         for q in range(inputs):
-            value = x[pixel * inputs + q]
-            at = start + q * outputs
+            value = x[p, q]
             for f in range(outputs):
-                partial[at + f] += value * dy[pixel * outputs + f]
+                partial[chunk, q, f] += value * dy[p, f]
 
 
 @kernel(parallel=True)
-def _bias_grad_chunk(
-    chunk: int, dy: Flat, partial: Flat, pixels: int, pixels_per_chunk: int, outputs: int
-) -> None:
-    """Add up the bias' gradient over one chunk of pixels."""
-    for pixel in range(chunk * pixels_per_chunk, min(pixels, (chunk + 1) * pixels_per_chunk)):
-        for f in range(outputs):
-            partial[chunk * outputs + f] += dy[pixel * outputs + f]
+def _bias_grad_chunk(chunk: int, dy: Array, partial: Array, pixels_per_chunk: int) -> None:
+    """Add up the gradient of the bias over one chunk of pixels."""
+    first = chunk * pixels_per_chunk
+    for p in range(first, min(len(dy), first + pixels_per_chunk)):
+        for f in range(dy.shape[1]):
+            partial[chunk, f] += dy[p, f]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Flat, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["max_pool_backward", "max_pool_forward"]
@@ -18,17 +17,15 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     """Return maxima and their positions; see `minigrad.kernels.max_pool_forward`."""
     x = to_last(x, geometry.data_format)
     batch, channels = len(x), x.shape[3]
-    height, width = geometry.output_size
-    y = np.empty((batch, height, width, channels), x.dtype)
+    y = np.empty((batch, *geometry.output_size, channels), x.dtype)
     argmax = np.empty(y.shape, _position_dtype(geometry))
     _forward_row(
-        batch * height,
+        batch * geometry.output_size[0],
         y.size * geometry.taps,
-        flat(x),
-        y.reshape(-1),
-        argmax.reshape(-1),
+        read_only(x),
+        y,
+        argmax,
         geometry.numbers,
-        channels,
     )
     return from_last(y, geometry.data_format), from_last(argmax, geometry.data_format)
 
@@ -37,17 +34,18 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     """Return the gradient of the input; see `minigrad.kernels.max_pool_backward`."""
     dy, argmax = to_last(dy, geometry.data_format), to_last(argmax, geometry.data_format)
     batch, channels = len(dy), dy.shape[3]
-    dx = np.zeros((batch, *geometry.input_size, channels), dy.dtype)
+    height, width = geometry.input_size
+    windows = geometry.output_size[0] * geometry.output_size[1]
+    dx = np.zeros((batch, height * width, channels), dy.dtype)
+    positions = argmax.astype(_position_dtype(geometry), copy=False)
     _backward_image(
         batch,
         dy.size,
-        flat(dy),
-        flat(argmax.astype(_position_dtype(geometry), copy=False)),
-        dx.reshape(-1),
-        geometry.numbers,
-        channels,
+        read_only(dy.reshape(batch, windows, channels)),
+        read_only(positions.reshape(batch, windows, channels)),
+        dx,
     )
-    return from_last(dx, geometry.data_format)
+    return from_last(dx.reshape(batch, height, width, channels), geometry.data_format)
 
 
 def _position_dtype(geometry: ConvGeometry) -> type[np.signedinteger[Any]]:
@@ -57,19 +55,16 @@ def _position_dtype(geometry: ConvGeometry) -> type[np.signedinteger[Any]]:
 
 
 @kernel(parallel=True)
-def _forward_row(
-    row: int, x: Flat, y: Flat, argmax: NDArray[Any], numbers: Numbers, channels: int
-) -> None:
+def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers) -> None:
     """Compute one row of the output."""
-    height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
-    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
-    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    image, i = row // out_height, row % out_height
+    _, height, width, channels = x.shape
+    _, out_height, out_width, _ = y.shape
+    kh, kw, sh, sw, dh, dw = numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]
+    top, left = numbers[10], numbers[11]
+    n, i = task // out_height, task % out_height
     for j in range(out_width):
-        yo = (row * out_width + j) * channels
-        for c in range(yo, yo + channels):
-            y[c] = -np.inf
-            argmax[c] = -1
+        y[n, i, j] = -np.inf
+        argmax[n, i, j] = -1
         for a in range(kh):
             r = i * sh + a * dh - top
             if r < 0 or r >= height:
@@ -78,24 +73,21 @@ def _forward_row(
                 s = j * sw + b * dw - left
                 if s < 0 or s >= width:
                     continue
-                position = r * width + s
-                xo = (image * height * width + position) * channels
                 for c in range(channels):
-                    value, best = x[xo + c], y[yo + c]
-                    # Once NaN, always NaN: "not (value <= best)" holds for a new NaN only.
-                    if argmax[yo + c] < 0 or (best == best and not value <= best):
-                        y[yo + c] = value
-                        argmax[yo + c] = position
+                    value, best = x[n, r, s, c], y[n, i, j, c]
+                    # A NaN stays (best == best fails) and enters (value <= best fails).
+                    if argmax[n, i, j, c] < 0 or (best == best and not value <= best):
+                        y[n, i, j, c] = value
+                        argmax[n, i, j, c] = r * width + s
 
 
 @kernel(parallel=True)
-def _backward_image(
-    image: int, dy: Flat, argmax: NDArray[Any], dx: Flat, numbers: Numbers, channels: int
-) -> None:
+def _backward_image(n: int, dy: Array, argmax: Array, dx: Array) -> None:
     """Add the gradient of one image's output to the pixels that won (windows may overlap)."""
-    pixels, windows = numbers[0] * numbers[1], numbers[2] * numbers[3]
-    for window in range(image * windows, (image + 1) * windows):
+    _, windows, channels = dy.shape
+    pixels = dx.shape[1]
+    for window in range(windows):
         for c in range(channels):
-            position = argmax[window * channels + c]
+            position = argmax[n, window, c]
             if 0 <= position < pixels:
-                dx[(image * pixels + position) * channels + c] += dy[window * channels + c]
+                dx[n, position, c] += dy[n, window, c]

@@ -16,7 +16,7 @@ from minigrad.kernels.cpu.depthwise import (
     depthwise_row,
 )
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Flat, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
 from minigrad.kernels.cpu.pointwise import (
     bias_grad,
     matmul_rows,
@@ -37,22 +37,19 @@ def separable_forward(
 ) -> Array:
     """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
     x = to_last(x, geometry.data_format)
-    batch, (_, _, channels, multiplier) = len(x), depthwise_kernel.shape
-    height, width = geometry.output_size
+    batch, (kh, kw, _, _) = len(x), depthwise_kernel.shape
     features, filters = pointwise_kernel.shape[2:]
-    y = np.empty((batch, height, width, filters), x.dtype)
+    y = np.empty((batch, *geometry.output_size, filters), x.dtype)
+    height, width = geometry.output_size
     _forward_row(
         batch * height,
         batch * height * width * features * (geometry.taps + filters),
-        flat(x),
-        flat(depthwise_kernel),
-        flat(pointwise_kernel),
-        flat(np.zeros(filters, x.dtype) if bias is None else bias),
-        y.reshape(-1),
+        read_only(x),
+        read_only(depthwise_kernel.reshape(kh, kw, features)),
+        read_only(pointwise_kernel.reshape(features, filters)),
+        read_only(np.zeros(filters, x.dtype) if bias is None else bias),
+        y,
         geometry.numbers,
-        channels,
-        multiplier,
-        filters,
     )
     return from_last(y, geometry.data_format)
 
@@ -78,22 +75,17 @@ def separable_backward(
 
 @kernel(parallel=True)
 def _forward_row(
-    row: int,
-    x: Flat,
-    depthwise: Flat,
-    pointwise: Flat,
-    bias: Flat,
-    y: Flat,
+    task: int,
+    x: Array,
+    depthwise: Array,
+    pointwise: Array,
+    bias: Array,
+    y: Array,
     numbers: Numbers,
-    channels: int,
-    multiplier: int,
-    filters: int,
 ) -> None:
-    """Compute one row of the output: depthwise features into a scratch row, then their product."""
-    out_height, out_width = numbers[2], numbers[3]
-    image, i = row // out_height, row % out_height
-    features = channels * multiplier
-    scratch = np.empty(out_width * features, x.dtype)
-    depthwise_row(x, depthwise, scratch, 0, image, i, numbers, channels, multiplier)
-    yo = row * out_width * filters
-    matmul_rows(scratch, 0, pointwise, bias, y, yo, out_width, features, filters)
+    """Compute one row of the output: a scratch row of depthwise features, times the matrix."""
+    _, out_height, out_width, _ = y.shape
+    n, i = task // out_height, task % out_height
+    features = np.empty((out_width, depthwise.shape[2]), x.dtype)
+    depthwise_row(x, depthwise, features, n, i, numbers)
+    matmul_rows(features, pointwise, bias, y[n, i], 0, out_width)
