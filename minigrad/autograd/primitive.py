@@ -18,6 +18,8 @@ kept on the tape:
     the shape of the argument that this VJP is for (free: no array is kept for it)
 ``index``
     which one of a variadic argument (``*xs``) this is
+``saved``
+    what the forward keeps for the derivatives beside its result (see ``saves``)
 any name of an argument or option of the function
     its value: arrays come as tensors, options as they were given
 
@@ -35,6 +37,7 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
+from minigrad import config
 from minigrad.autograd.graph import Leaf, Node, number, recording
 from minigrad.autograd.tensor import Tensor, constant, wrap
 
@@ -63,10 +66,12 @@ class Primitive:
         *,
         broadcasts: bool,
         fused: Callable[..., Any] | None,
+        saves: bool,
     ) -> None:
-        self.name = forward.__name__
+        self.name = forward.__name__.lstrip("_")
         self.forward = forward
         self.broadcasts = broadcasts
+        self.saves = saves
         parameters = inspect.signature(forward).parameters
         self.names = tuple(parameters)
         self.defaults = {n: p.default for n, p in parameters.items() if p.default is not p.empty}
@@ -99,7 +104,7 @@ class Primitive:
 
     def differentiable(self, position: int) -> bool:
         """Whether the argument at ``position`` has a derivative."""
-        return self.variadic or self.names[position] in self.vjps
+        return self.variadic or (position < len(self.names) and self.names[position] in self.vjps)
 
     # ------------------------------------------------------------------ backward
 
@@ -194,17 +199,28 @@ def _array(value: Any) -> Any:
         return constant(value)._data if recording.on and value.flags.writeable else value
     if isinstance(value, (float, np.floating)):
         return float(value)  # numbers are weak: they take the dtype of the array they meet
-    if isinstance(value, (list, tuple)):
+    if value is None or isinstance(value, (int, complex, np.generic)):
+        return value
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         return constant(value)._data
-    return value
+    if hasattr(value, "__cuda_array_interface__"):
+        return value
+    raise TypeError(
+        f"Expected a tensor, an array or a number. Received: {type(value).__name__} {value!r}"
+    )
 
 
 def _narrow(op: Primitive, arrays: Any, out: Any) -> Any:
-    """Keep float32 where it met integers; NumPy alone would widen it to float64."""
+    """Undo NumPy's widening of a result to float64 where no argument was float64.
+
+    Integers that met float32 give float32; integers alone give floatx.
+    """
     dtypes = [a.dtype for a in arrays if hasattr(a, "dtype")]
-    if len(dtypes) < 2 or _FLOAT64 in dtypes or np.float32 not in dtypes:
+    if _FLOAT64 in dtypes:
         return out
-    return op.forward(*[a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays])
+    if np.float32 in dtypes:
+        return op.forward(*[a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays])
+    return out.astype(config.floatx())
 
 
 def _unary(op: Primitive) -> Callable[..., Tensor]:
@@ -219,6 +235,8 @@ def _unary(op: Primitive) -> Callable[..., Tensor]:
         parent = x._node
         out = forward(data)
         if parent is None or not recording.on:
+            if out.dtype is _FLOAT64 and data.dtype is not _FLOAT64:
+                out = out.astype(config.floatx())  # from integers
             return wrap(out)
         if type(out) is not _ndarray:
             out = np.asarray(out)
@@ -321,6 +339,9 @@ def _general(op: Primitive) -> Callable[..., Tensor]:
                 arrays.append(_array(arg) if op.differentiable(position) else arg)
             parents.append(parent)
         out = forward(*arrays, **params)
+        if op.saves:
+            out, saved = out
+            params = {**params, "saved": saved}
         if op.broadcasts and out.dtype is _FLOAT64:
             out = _narrow(op, arrays, out)
         result = wrap(out)
@@ -361,6 +382,7 @@ def primitive(
     *,
     broadcasts: bool = False,
     fused: Callable[..., Any] | None = None,
+    saves: bool = False,
     **vjps: Callable[..., Any],
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
     """Turn a function on arrays into a differentiable operation on tensors.
@@ -372,6 +394,8 @@ def primitive(
         shapes.
     fused : callable, optional
         ``fused(g, wants, ...)``: computes on arrays the gradients of all tensor arguments at once.
+    saves : bool
+        The forward returns ``(result, saved)``; VJPs get the second part under the name ``saved``.
     **vjps
         One vector-Jacobian product per differentiable argument; see the head of this module.
 
@@ -388,8 +412,8 @@ def primitive(
     """
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused)
-        if op.names == ("x",) and fused is None:
+        op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused, saves=saves)
+        if op.names == ("x",) and vjps and fused is None and not saves:
             call = _unary(op)
         elif op.names == ("a", "b") and set(vjps) == {"a", "b"} and broadcasts and fused is None:
             call = _binary(op)

@@ -1,3 +1,158 @@
-"""Differentiable operations."""
+"""Differentiable operations on tensors: ``mg.ops.exp``, ``mg.ops.separable_conv2d``, ...
+
+Every operation is a function. Most are also operators or methods of `minigrad.Tensor`.
+"""
+
 from minigrad.ops import operators as operators
-from minigrad.ops.arithmetic import *
+from minigrad.ops.arithmetic import (
+    add,
+    divide,
+    multiply,
+    negative,
+    power,
+    reciprocal,
+    square,
+    subtract,
+)
+from minigrad.ops.casting import astype, ones_like, stop_gradient, zeros_like
+from minigrad.ops.comparison import (
+    equal,
+    greater,
+    greater_equal,
+    isfinite,
+    isnan,
+    less,
+    less_equal,
+    logical_not,
+    not_equal,
+)
+from minigrad.ops.convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
+from minigrad.ops.einsum import einsum
+from minigrad.ops.elementwise import erf, exp, expm1, log, log1p, sigmoid, softplus, sqrt
+from minigrad.ops.indexing import getitem, one_hot, put_add, take, take_along_axis
+from minigrad.ops.joining import concatenate, flip, pad, repeat, split, stack, tile
+from minigrad.ops.linalg import dot, matmul, tensordot
+from minigrad.ops.normalization import batch_normalization
+from minigrad.ops.piecewise import abs, clip, maximum, minimum, relu, sign, where
+from minigrad.ops.pooling import global_average_pool2d, max_pool2d
+from minigrad.ops.reduction import argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
+from minigrad.ops.shape import (
+    broadcast_to,
+    expand_dims,
+    moveaxis,
+    reshape,
+    squeeze,
+    sum_to,
+    swapaxes,
+    transpose,
+)
+from minigrad.ops.softmax import log_softmax, logsumexp, softmax, softmax_cross_entropy
+from minigrad.ops.trigonometric import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctanh,
+    cos,
+    cosh,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
+
+__all__ = [
+    "abs",
+    "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctanh",
+    "argmax",
+    "argmin",
+    "astype",
+    "batch_normalization",
+    "broadcast_to",
+    "clip",
+    "concatenate",
+    "cos",
+    "cosh",
+    "cumsum",
+    "depthwise_conv2d",
+    "divide",
+    "dot",
+    "einsum",
+    "equal",
+    "erf",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "flip",
+    "getitem",
+    "global_average_pool2d",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isnan",
+    "less",
+    "less_equal",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logical_not",
+    "logsumexp",
+    "matmul",
+    "max",
+    "max_pool2d",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
+    "multiply",
+    "negative",
+    "not_equal",
+    "one_hot",
+    "ones_like",
+    "pad",
+    "pointwise_conv2d",
+    "power",
+    "prod",
+    "put_add",
+    "reciprocal",
+    "relu",
+    "repeat",
+    "reshape",
+    "separable_conv2d",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "softmax",
+    "softmax_cross_entropy",
+    "softplus",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "stop_gradient",
+    "subtract",
+    "sum",
+    "sum_to",
+    "swapaxes",
+    "take",
+    "take_along_axis",
+    "tan",
+    "tanh",
+    "tensordot",
+    "tile",
+    "transpose",
+    "var",
+    "where",
+    "zeros_like",
+]

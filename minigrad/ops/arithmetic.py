@@ -1,7 +1,7 @@
 """Arithmetic with broadcasting: each operation stands beside its derivatives.
 
-The upstream gradient is ``g``; gradients are summed back over broadcast axes by the engine, so the formulas here are
-those of single numbers.
+The upstream gradient is ``g``; gradients are summed back over broadcast axes by the engine, so the
+formulas here are those of single numbers.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import primitive
-
-Operand = Any  # a Tensor, a NumPy array or a number
+from minigrad.autograd import Tensor, primitive, wrap
+from minigrad.ops._common import Operand
+from minigrad.ops.elementwise import log
+from minigrad.ops.piecewise import where
 
 
 @primitive(a=lambda g: g, b=lambda g: g, broadcasts=True)
@@ -80,3 +81,71 @@ def negative(x: Operand) -> Any:
     array([-1.,  2.], dtype=float32)
     """
     return np.negative(x)
+
+
+@primitive(x=lambda g, x: g * (2 * x))
+def square(x: Operand) -> Any:
+    """Return x².
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.square(mg.tensor([1.0, -2.0])).numpy()
+    array([1., 4.], dtype=float32)
+    """
+    return np.square(x)
+
+
+@primitive(x=lambda g, out: -g * square(out))
+def reciprocal(x: Operand) -> Any:
+    """Return 1 / x.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.reciprocal(mg.tensor([1.0, -2.0])).numpy()
+    array([ 1. , -0.5], dtype=float32)
+    """
+    return np.divide(1.0, x)
+
+
+def _power_base(g: Any, a: Any, b: Any) -> Any:
+    """Return g b a^(b-1), which is 0 for b = 0 even where a = 0."""
+    if not hasattr(b, "dtype"):  # a plain number, which is what an exponent usually is
+        return g * 0.0 if b == 0 else g * (b * power(a, b - 1))
+    # 0 * 0^(-1) would be NaN; a^0 is 1 for every a. Only there, so that the mixed second
+    # derivative stays right where b = 0 and a is not.
+    constant = wrap(np.logical_and(b.data == 0, np.equal(_values(a), 0)))
+    return g * (b * power(a, where(constant, 0.0, b - 1.0)))
+
+
+def _power_exponent(g: Any, a: Any, b: Any, out: Any) -> Any:
+    """Return g a^b log(a), which is 0 where a = 0 and b >= 0."""
+    flat = wrap(np.logical_and(np.equal(_values(a), 0), b.data >= 0))
+    return g * (out * log(where(flat, 1.0, a)))
+
+
+def _values(a: Any) -> Any:
+    return a.data if isinstance(a, Tensor) else a
+
+
+@primitive(a=_power_base, b=_power_exponent, broadcasts=True)
+def power(a: Operand, b: Operand) -> Any:
+    """Return a to the power b.
+
+    The derivative for ``a`` is b a^(b-1), and 0 where b = 0 (also at a = 0). The derivative for
+    ``b`` is a^b log(a), 0 where a = 0 and b >= 0, and NaN where a < 0, as in PyTorch. A negative
+    ``a`` to a power that is not a whole number is NaN, with NumPy's warning.
+
+    Raises
+    ------
+    ValueError
+        For integers to a negative integer power.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.power(mg.tensor([1.0, -2.0]), 3).numpy()
+    array([ 1., -8.], dtype=float32)
+    """
+    return a**b

@@ -1,0 +1,65 @@
+"""What several operations share: axes given in NumPy's ways, turned into one plain form."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+Operand = Any
+"""A tensor, a NumPy array, a number, or nested lists of numbers."""
+Axis = Any
+"""An int, a tuple of ints, or None for all axes."""
+Shape = tuple[int, ...]
+
+
+def normalize_axis(axis: Any, ndim: int) -> int:
+    """Return one axis as an int from 0 to ndim - 1.
+
+    Raises
+    ------
+    TypeError
+        If ``axis`` is not an integer.
+    ValueError
+        If there is no such axis.
+
+    Examples
+    --------
+    >>> normalize_axis(-1, 3)
+    2
+    """
+    if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"An axis must be an integer. Received: axis={axis!r}")
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"There is no such axis in a tensor with {ndim} axes. Received: axis={axis}"
+        )
+    return int(axis) % ndim
+
+
+def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Return axes as a sorted tuple of ints from 0 to ndim - 1; None means all of them.
+
+    Examples
+    --------
+    >>> normalize_axes(None, 3), normalize_axes((-1, 0), 3)
+    ((0, 1, 2), (0, 2))
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(sorted(normalize_axis(one, ndim) for one in given))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"An axis was given twice. Received: axis={axis}")
+    return axes
+
+
+def kept_shape(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """Return ``shape`` with size 1 at ``axes``: what a reduction with keepdims=True leaves."""
+    return tuple([1 if i in axes else size for i, size in enumerate(shape)])
+
+
+def count(shape: Shape, axes: tuple[int, ...]) -> int:
+    """Return how many elements lie along ``axes``."""
+    return math.prod([shape[axis] for axis in axes])

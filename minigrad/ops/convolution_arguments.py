@@ -1,0 +1,112 @@
+"""Checks of the arguments of convolution and pooling: one clear sentence before any kernel runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import _validate
+from minigrad._validate import DataFormat
+from minigrad.autograd import Tensor, constant
+from minigrad.kernels import ConvGeometry, conv_geometry
+from minigrad.ops._common import Operand
+
+_FLOATS = (np.dtype("float32"), np.dtype("float64"))
+
+
+def check_format(value: Any) -> DataFormat:
+    """Return the data format in lower case, or raise ValueError."""
+    return _validate.data_format(value)
+
+
+def images(x: Operand) -> Tensor:
+    """Return x as a tensor of four axes, or raise ValueError."""
+    batch = constant(x)
+    if batch.ndim != 4:
+        raise ValueError(
+            f"x must be a batch of images with 4 axes: (N, H, W, C), or (N, C, H, W) with "
+            f"channels_first. Received: shape={batch.shape}"
+        )
+    return batch
+
+
+def channels_of(x: Tensor, data_format: DataFormat) -> int:
+    """Return the number of channels of a batch of images."""
+    return x.shape[1 if data_format == "channels_first" else 3]
+
+
+def check_depthwise_kernel(kernel: Any, x: Tensor, data_format: DataFormat) -> Tensor:
+    """Return a depthwise kernel that fits x, or raise ValueError."""
+    tensor = constant(kernel)
+    if tensor.ndim != 4:
+        raise ValueError(
+            f"A depthwise kernel must have shape (kh, kw, C, M). Received: shape={tensor.shape}"
+        )
+    channels = channels_of(x, data_format)
+    if tensor.shape[2] != channels:
+        raise ValueError(
+            f"The depthwise kernel is for {tensor.shape[2]} channels, but x has {channels} "
+            f"({data_format}). Received: kernel of shape {tensor.shape}, x of shape {x.shape}"
+        )
+    return tensor
+
+
+def check_pointwise_kernel(kernel: Any, channels: int, x: Tensor) -> Tensor:
+    """Return a pointwise kernel for so many channels, or raise ValueError."""
+    tensor = constant(kernel)
+    if tensor.ndim != 4 or tensor.shape[:2] != (1, 1):
+        raise ValueError(
+            f"A pointwise kernel must have shape (1, 1, K, F). Received: shape={tensor.shape}"
+        )
+    if tensor.shape[2] != channels:
+        raise ValueError(
+            f"The pointwise kernel is for {tensor.shape[2]} channels, but gets {channels}. "
+            f"Received: pointwise kernel of shape {tensor.shape}, x of shape {x.shape}"
+        )
+    return tensor
+
+
+def check_bias(bias: Any, kernel: Tensor) -> Tensor | None:
+    """Return a bias that fits the pointwise kernel, or None, or raise ValueError."""
+    if bias is None:
+        return None
+    tensor = constant(bias)
+    if tensor.shape != kernel.shape[3:]:
+        raise ValueError(
+            f"The bias must have shape {kernel.shape[3:]}, one number per filter. "
+            f"Received: shape={tensor.shape}"
+        )
+    return tensor
+
+
+def same_dtype(**tensors: Tensor | None) -> None:
+    """Raise TypeError unless all tensors are float32, or all are float64."""
+    dtypes = {name: x.dtype for name, x in tensors.items() if x is not None}
+    first = next(iter(dtypes.values()))
+    if first not in _FLOATS or any(dtype != first for dtype in dtypes.values()):
+        names = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
+        raise TypeError(
+            f"All arguments must be float32, or all float64; convert them with astype(). "
+            f"Received: {names}"
+        )
+
+
+def geometry_of(
+    x: Tensor,
+    kernel: Tensor,
+    strides: Any,
+    padding: Any,
+    dilation_rate: Any,
+    data_format: DataFormat,
+) -> ConvGeometry:
+    """Return the geometry of a depthwise kernel sliding over x, or raise ValueError."""
+    rows = 2 if data_format == "channels_first" else 1
+    return conv_geometry(
+        x.shape[rows : rows + 2],
+        kernel.shape[:2],
+        _validate.pair(strides, "strides"),
+        _validate.padding(padding, explicit=True),
+        _validate.pair(dilation_rate, "dilation_rate"),
+        data_format,
+    )

@@ -1,0 +1,214 @@
+"""Taking elements by position, and the transpose of that: adding them up at their positions."""
+
+# mypy: disable-error-code=has-type
+# (derivatives refer to operations that are defined further down)
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.config import resolve_dtype
+from minigrad.ops._common import Operand, Shape, normalize_axis
+
+Index = Any  # what NumPy allows between square brackets
+
+
+@primitive(x=lambda g, in_shape, key: _put_add(g, key, in_shape))
+def _getitem(x: Any, key: Index) -> Any:
+    return x[key]
+
+
+@primitive(x=lambda g, key: _getitem(g, key))
+def _put_add(x: Any, key: Index, shape: Shape) -> Any:
+    if not _repeats(key):
+        result = np.zeros(shape, x.dtype)
+        result[key] = x
+        return result
+    # Where integer arrays may name a position twice, assignment would keep the last value only.
+    # Counting with weights adds them all, in order, and much faster than np.add.at.
+    size = math.prod(shape)
+    places = np.arange(size).reshape(shape)[key]
+    weights = np.broadcast_to(x, places.shape).ravel()
+    return np.bincount(places.ravel(), weights, size).astype(x.dtype).reshape(shape)
+
+
+def _repeats(index: Index) -> bool:
+    """Whether an index could name one position twice: whether it holds integer arrays."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(
+        isinstance(part, np.ndarray) and part.dtype.kind in "iu" and part.ndim for part in parts
+    )
+
+
+def _frozen(index: Index) -> Index:
+    """Return an index whose tensors and lists are arrays of our own, checked for their types."""
+    if isinstance(index, tuple):
+        return tuple([_frozen(part) for part in index])
+    if isinstance(index, (Tensor, list, np.ndarray)):
+        array = index.data if isinstance(index, Tensor) else np.array(index)
+        if not array.size and isinstance(index, list):
+            array = array.astype(np.intp)
+        if array.dtype.kind not in "iub":
+            raise TypeError(
+                f"An index must hold integers or booleans. Received: an array of {array.dtype}"
+            )
+        return array
+    return index
+
+
+def getitem(x: Operand, index: Index) -> Tensor:
+    """Return x[index], with NumPy's rules.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    index : int, slice, Ellipsis, None, array of integers or booleans, or a tuple of these
+        Tensors of integers or booleans are allowed too. The gradient of a position that is taken
+        several times is the sum of the gradients.
+
+    Raises
+    ------
+    IndexError
+        If the index lies outside or does not fit the shape.
+    TypeError
+        If an index array holds neither integers nor booleans.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = x[[0, 2, 2]]
+    >>> y.sum().backward()
+    >>> y.numpy(), x.grad.numpy()
+    (array([1., 3., 3.], dtype=float32), array([1., 0., 2.], dtype=float32))
+    """
+    return _getitem(constant(x), _frozen(index))
+
+
+def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
+    """Return zeros of the given shape, to which x is added at the positions ``index``.
+
+    It is the transpose of `getitem`: values that go to the same position are added up.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        It broadcasts to the shape of ``zeros(shape)[index]``.
+    index : as for `getitem`
+    shape : int or tuple of int
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.put_add(mg.tensor([1.0, 2.0, 4.0]), [0, 2, 2], 3).numpy()
+    array([1., 0., 6.], dtype=float32)
+    """
+    x, index = constant(x), _frozen(index)
+    sizes = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
+    target = np.broadcast_to(np.empty((), x.dtype), sizes)[index].shape
+    if x.shape != target:
+        from minigrad.ops.shape import broadcast_to
+
+        x = broadcast_to(x, target)
+    return _put_add(x, index, sizes)
+
+
+def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
+    """Return the elements of x at integer positions along an axis (of x flattened, by default).
+
+    Raises
+    ------
+    IndexError
+        If a position lies outside.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.take(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), [1, 1, 0], axis=1).numpy()
+    array([[2., 2., 1.],
+           [4., 4., 3.]], dtype=float32)
+    """
+    x = constant(x)
+    if axis is None:
+        x, axis = x.reshape(-1), 0
+    place = normalize_axis(axis, x.ndim)
+    return getitem(x, (slice(None),) * place + (_integers("take", indices),))
+
+
+def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
+    """Return for each position along the other axes the elements of x that ``indices`` names.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    indices : array_like of int
+        As many axes as x; sizes that broadcast to those of x along the axes other than ``axis``.
+    axis : int
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.take_along_axis(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), [[1], [0]], axis=1).numpy()
+    array([[2.],
+           [3.]], dtype=float32)
+    """
+    x = constant(x)
+    positions = _integers("take_along_axis", indices)
+    place = normalize_axis(axis, x.ndim)
+    if positions.ndim != x.ndim:
+        raise ValueError(
+            f"take_along_axis() needs indices with as many axes as x. "
+            f"Received: shapes {positions.shape} and {x.shape}"
+        )
+    grid: list[Any] = [
+        np.arange(size).reshape([-1 if i == j else 1 for j in range(x.ndim)])
+        for i, size in enumerate(x.shape)
+    ]
+    grid[place] = positions
+    return getitem(x, tuple(grid))
+
+
+def _integers(name: str, indices: Operand) -> Any:
+    array = constant(indices).data
+    if not array.size:
+        array = array.astype(np.intp)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name}() needs integer indices. Received: an array of {array.dtype}")
+    return array
+
+
+def one_hot(indices: Operand, depth: int, dtype: Any = None) -> Tensor:
+    """Return a 1 at each index, and 0 elsewhere, along a new last axis.
+
+    Parameters
+    ----------
+    indices : array_like of int
+        From 0 to depth - 1.
+    depth : int
+        Size of the new axis.
+    dtype : str or numpy dtype, optional
+        floatx when left out.
+
+    Raises
+    ------
+    ValueError
+        If an index lies outside.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.one_hot([0, 2], 3).numpy()
+    array([[1., 0., 0.],
+           [0., 0., 1.]], dtype=float32)
+    """
+    array = _integers("one_hot", indices)
+    if array.size and (array.min() < 0 or array.max() >= depth):
+        raise ValueError(
+            f"one_hot() needs indices from 0 to {depth - 1}. "
+            f"Received: indices from {array.min()} to {array.max()}"
+        )
+    kind = resolve_dtype(None) if dtype is None else np.dtype(dtype)
+    return wrap((array[..., None] == np.arange(depth)).astype(kind))

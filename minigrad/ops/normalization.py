@@ -1,0 +1,155 @@
+"""Batch normalization with the statistics of the batch.
+
+S. Ioffe, C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03167
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.ops._common import Axis, Operand, count, kept_shape, normalize_axes
+from minigrad.ops.convolution_arguments import same_dtype
+from minigrad.ops.elementwise import sqrt
+from minigrad.ops.reduction import _mean, _sum
+from minigrad.ops.shape import reshape
+
+
+class Normalized(NamedTuple):
+    """What `batch_normalization` returns."""
+
+    output: Tensor
+    """In the shape and dtype of x."""
+    mean: Tensor
+    """The mean over the axes, without history."""
+    variance: Tensor
+    """The variance over the axes (divided by n, not n - 1), without history."""
+
+
+def _standard(x: Tensor, axes: tuple[int, ...], epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return x with mean 0 and variance 1, and what it was multiplied with for that."""
+    centred = x - _mean(x, axes, True)
+    scale = 1.0 / sqrt(_mean(centred * centred, axes, True) + epsilon)
+    return centred * scale, scale
+
+
+def _x_vjp(g: Tensor, x: Tensor, gamma: Any, axes: tuple[int, ...], epsilon: float) -> Tensor:
+    standard, scale = _standard(x, axes, epsilon)
+    if gamma is not None:
+        g = g * gamma
+    return scale * (g - _mean(g, axes, True) - standard * _mean(g * standard, axes, True))
+
+
+def _gamma_vjp(g: Tensor, x: Tensor, axes: tuple[int, ...], epsilon: float) -> Tensor:
+    return _sum(g * _standard(x, axes, epsilon)[0], axes, True)
+
+
+def _fused(
+    g: Any, x: Any, gamma: Any, axes: tuple[int, ...], saved: Any, wants: tuple[bool, ...]
+) -> tuple[Any, Any, Any]:
+    """Return all three gradients on arrays, from two sums over the batch."""
+    average, scale = saved
+    standard = (x - average) * scale
+    beta_part = np.sum(g, axis=axes, keepdims=True)
+    gamma_part = np.sum(g * standard, axis=axes, keepdims=True)
+    dx = None
+    if wants[0]:
+        number = count(x.shape, axes) or 1
+        dx = g - (beta_part + standard * gamma_part) / number
+        dx *= scale if gamma is None else scale * gamma
+    return dx, gamma_part, beta_part
+
+
+@primitive(
+    x=_x_vjp,
+    gamma=_gamma_vjp,
+    beta=lambda g, axes: _sum(g, axes, True),
+    fused=_fused,
+    saves=True,
+)
+def _normalize(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    axes: tuple[int, ...],
+    average: Any,
+    variance: Any,
+    epsilon: float,
+) -> Any:
+    scale = 1.0 / np.sqrt(variance + epsilon)
+    y = (x - average) * scale
+    if gamma is not None:
+        y *= gamma
+    if beta is not None:
+        y += beta
+    return y, (average, scale)
+
+
+def batch_normalization(
+    x: Operand, gamma: Any, beta: Any, axis: Axis, epsilon: float = 1e-3
+) -> Normalized:
+    """Return gamma (x - mean) / sqrt(variance + epsilon) + beta, with statistics of x itself.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+        float32 or float64.
+    gamma, beta : Tensor, array_like or None
+        Scale and offset; their shape is that of x without the axes in ``axis``. None means 1 and 0.
+    axis : int or tuple of int
+        The axes that mean and variance are taken over: (0, 1, 2) for images with channels last,
+        (0, 2, 3) with channels first, 0 for rows of features.
+    epsilon : float
+        Added to the variance.
+
+    Returns
+    -------
+    output, mean, variance : Tensor
+        A named tuple. Mean and variance have the shape of gamma and no history: they are for moving
+        averages. The gradient of the output takes into account that they depend on x. Both are 0
+        for an empty batch.
+
+    Raises
+    ------
+    ValueError
+        If the shape of gamma or beta does not fit.
+    TypeError
+        If the dtypes differ or are not float32 or float64.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0, 10.0], [3.0, 30.0]])
+    >>> result = mg.ops.batch_normalization(x, None, None, axis=0, epsilon=0.0)
+    >>> result.output.tolist(), result.mean.tolist(), result.variance.tolist()
+    ([[-1.0, -1.0], [1.0, 1.0]], [2.0, 20.0], [1.0, 100.0])
+    """
+    x = constant(x)
+    axes = normalize_axes(axis, x.ndim)
+    rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
+    kept = kept_shape(x.shape, axes)
+    scale, offset = _parameter("gamma", gamma, rest, kept), _parameter("beta", beta, rest, kept)
+    same_dtype(x=x, gamma=scale, beta=offset)
+    if count(x.shape, axes):
+        average = np.mean(x.data, axis=axes, keepdims=True)
+        variance = np.mean(np.square(x.data - average), axis=axes, keepdims=True)
+    else:
+        average, variance = np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+    output = _normalize(x, scale, offset, axes, average, variance, float(epsilon))
+    return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
+
+
+def _parameter(
+    name: str, value: Any, rest: tuple[int, ...], kept: tuple[int, ...]
+) -> Tensor | None:
+    if value is None:
+        return None
+    value = constant(value)
+    if value.shape != rest:
+        raise ValueError(
+            f"{name} must have the shape of x without the normalized axes, {rest}. "
+            f"Received: shape={value.shape}"
+        )
+    return value if rest == kept else reshape(value, kept)

@@ -1,0 +1,194 @@
+"""Functions with kinks and choices: absolute value, sign, maximum, minimum, clip, where, relu.
+
+At a kink there is no derivative, so a convention is needed. Here: ``abs`` and ``relu`` have slope
+0 at 0; ``maximum`` and ``minimum`` give half of the gradient to each of two equal arguments (so
+that the derivative does not depend on their order); ``clip`` has slope 1 on the closed interval.
+"""
+
+# mypy: disable-error-code=has-type
+# (derivatives refer to operations that are defined further down)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.ops._common import Operand
+
+
+def _data(value: Any) -> Any:
+    return value.data if isinstance(value, Tensor) else value
+
+
+def _mask(g: Tensor, condition: Any) -> Tensor:
+    """Return ``g`` where the condition holds, 0 elsewhere."""
+    return g * wrap(condition.astype(g.dtype))
+
+
+@primitive(x=lambda g, x: g * sign(x))
+def abs(x: Operand) -> Any:
+    """Return |x|; the derivative at 0 is 0.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.abs(mg.tensor([1.0, -2.0])).numpy()
+    array([1., 2.], dtype=float32)
+    """
+    return np.abs(x)
+
+
+@primitive(x=lambda g: g * 0.0)
+def sign(x: Operand) -> Any:
+    """Return -1, 0 or 1; the derivative is 0 everywhere.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.sign(mg.tensor([3.0, 0.0, -2.0])).numpy()
+    array([ 1.,  0., -1.], dtype=float32)
+    """
+    return np.sign(x)
+
+
+@primitive(x=lambda g, out: _mask(g, out.data > 0))
+def relu(x: Operand) -> Any:
+    """Return max(x, 0); the derivative at 0 is 0.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.relu(mg.tensor([1.0, -2.0])).numpy()
+    array([1., 0.], dtype=float32)
+    """
+    return np.maximum(x, 0)
+
+
+def _winners(g: Tensor, high: Any, low: Any) -> Tensor:
+    """Return ``g`` where high > low, half of it where they are equal, and 0 elsewhere."""
+    high, low = _data(high), _data(low)
+    return g * wrap(np.add(high > low, high >= low, dtype=g.dtype) * 0.5)
+
+
+@primitive(
+    a=lambda g, a, b: _winners(g, a, b), b=lambda g, a, b: _winners(g, b, a), broadcasts=True
+)
+def maximum(a: Operand, b: Operand) -> Any:
+    """Return the larger of a and b, element by element; NaN wins.
+
+    Equal arguments get half of the gradient each.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.maximum(mg.tensor([1.0, 3.0]), 2.0).numpy()
+    array([2., 3.], dtype=float32)
+    """
+    return np.maximum(a, b)
+
+
+@primitive(
+    a=lambda g, a, b: _winners(g, b, a), b=lambda g, a, b: _winners(g, a, b), broadcasts=True
+)
+def minimum(a: Operand, b: Operand) -> Any:
+    """Return the smaller of a and b, element by element; NaN wins.
+
+    Equal arguments get half of the gradient each.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.minimum(mg.tensor([1.0, 3.0]), 2.0).numpy()
+    array([1., 2.], dtype=float32)
+    """
+    return np.minimum(a, b)
+
+
+@primitive(
+    a=lambda g, condition: _where(condition, g, 0.0),
+    b=lambda g, condition: _where(condition, 0.0, g),
+    broadcasts=True,
+)
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    return np.where(condition, a, b)
+
+
+def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
+    """Return a where the condition holds, b elsewhere.
+
+    Both branches are computed before the choice is made. If the branch that is not taken has an
+    infinite derivative, 0 * inf = NaN reaches its arguments: write
+    ``where(x > 0, log(where(x > 0, x, 1.0)), 0.0)``, not ``where(x > 0, log(x), 0.0)``.
+
+    Parameters
+    ----------
+    condition : array_like of bool
+        No gradient flows to it.
+    a, b : Tensor or array_like
+        All three broadcast against each other.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, -2.0])
+    >>> mg.ops.where(x > 0, x, 0.1 * x).numpy()
+    array([ 1. , -0.2], dtype=float32)
+    """
+    return _where(constant(condition), a, b)
+
+
+@primitive(x=lambda g, x, low, high: _mask(g, _inside(x.data, low, high)))
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    return np.clip(x, low, high)
+
+
+def _inside(x: Any, low: Any, high: Any) -> Any:
+    inside = x == x if low is None else x >= _data(low)
+    return inside if high is None else inside & (x <= _data(high))
+
+
+def clip(x: Operand, low: Any = None, high: Any = None) -> Tensor:
+    """Return x, but at least low and at most high.
+
+    The gradient passes where low <= x <= high, the bounds included, and is 0 elsewhere.
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    low, high : number or array_like, optional
+        They broadcast to the shape of x and get no gradient; see `maximum` and `minimum` for
+        bounds that do.
+
+    Raises
+    ------
+    TypeError
+        If a bound requires gradients.
+    ValueError
+        If the bounds do not broadcast to the shape of x.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.clip(mg.tensor([1.0, -2.0, 7.0]), 0.0, 5.0).numpy()
+    array([1., 0., 5.], dtype=float32)
+    """
+    x = constant(x)
+    return _clip(x, _bound("low", low, x), _bound("high", high, x))
+
+
+def _bound(name: str, bound: Any, x: Tensor) -> Any:
+    if bound is None:
+        return None
+    if isinstance(bound, Tensor) and bound.requires_grad:
+        raise TypeError(
+            f"clip() gives its bounds no gradient; use maximum() and minimum(). "
+            f"Received: {name} that requires gradients"
+        )
+    array = np.array(_data(bound), dtype=x.dtype if x.dtype.kind == "f" else None)
+    if np.broadcast_shapes(array.shape, x.shape) != x.shape:
+        raise ValueError(
+            f"The bounds of clip() must broadcast to shape {x.shape}. "
+            f"Received: {name} of shape {array.shape}"
+        )
+    return array

@@ -1,0 +1,316 @@
+"""Reductions over axes: sums, products, moments, extremes.
+
+All take ``axis`` (an int, a tuple of ints, or None for all axes) and ``keepdims`` (leave the
+reduced axes with size 1). Results have the dtype of x; mean, var and std of integers have floatx.
+"""
+
+# mypy: disable-error-code=has-type
+# (derivatives refer to operations that are defined further down)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad import config
+from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.ops._common import (
+    Axis,
+    Operand,
+    Shape,
+    count,
+    kept_shape,
+    normalize_axes,
+    normalize_axis,
+)
+from minigrad.ops.joining import flip
+from minigrad.ops.piecewise import where
+from minigrad.ops.shape import reshape, spread, transpose
+
+
+@primitive(x=lambda g, in_shape, axes: spread(g, in_shape, axes))
+def _sum(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.sum(x, axis=axes, keepdims=keepdims)
+
+
+def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the sum over axes; 0 where there is nothing to add.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).numpy()
+    array([4., 6.], dtype=float32)
+    """
+    x = constant(x)
+    return _sum(x, normalize_axes(axis, x.ndim), bool(keepdims))
+
+
+def _floating(x: Operand) -> Tensor:
+    tensor = constant(x)
+    return tensor if tensor.dtype.kind in "fc" else tensor.astype(config.floatx())
+
+
+@primitive(x=lambda g, in_shape, axes: spread(g / (count(in_shape, axes) or 1), in_shape, axes))
+def _mean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.mean(x, axis=axes, keepdims=keepdims)
+
+
+def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the mean over axes; of nothing it is NaN, with NumPy's warning.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.mean(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=1).numpy()
+    array([1.5, 3.5], dtype=float32)
+    """
+    x = _floating(x)
+    return _mean(x, normalize_axes(axis, x.ndim), bool(keepdims))
+
+
+def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return x - _mean(x, axes, True)
+
+
+@primitive(
+    x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
+)
+def _var(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
+    deviation = x - np.mean(x, axis=axes, keepdims=True)
+    return np.sum(deviation * deviation, axis=axes, keepdims=keepdims) / freedom
+
+
+def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
+    # Where all values are equal the slope is 0/0; 0 is the choice that leaves them equal.
+    scale = where(wrap(out.data == 0), 0.0, g / (where(wrap(out.data == 0), 1.0, out) * freedom))
+    return spread(scale, x.shape, axes) * _centred(x, axes)
+
+
+@primitive(x=_std_vjp)
+def _std(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
+    deviation = x - np.mean(x, axis=axes, keepdims=True)
+    return np.sqrt(np.sum(deviation * deviation, axis=axes, keepdims=keepdims) / freedom)
+
+
+def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> float:
+    number = count(shape, axes)
+    if number <= ddof:
+        raise ValueError(
+            f"{name}() needs more than ddof elements along the axes. "
+            f"Received: {number} elements, ddof={ddof}"
+        )
+    return float(number - ddof)
+
+
+def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    """Return the variance over axes: the sum of squared deviations from the mean / (n - ddof).
+
+    Parameters
+    ----------
+    x : Tensor or array_like
+    axis : int, tuple of int, or None
+    keepdims : bool
+    ddof : float
+        0 for the variance of these numbers, 1 for an unbiased estimate from a sample.
+
+    Raises
+    ------
+    ValueError
+        If there are not more than ``ddof`` elements to reduce.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 3.0])
+    >>> mg.ops.var(x).item(), mg.ops.var(x, ddof=1).item()
+    (1.0, 2.0)
+    """
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    return _var(x, axes, bool(keepdims), _freedom("var", x.shape, axes, ddof))
+
+
+def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
+    """Return the standard deviation over axes, the square root of `var`.
+
+    Where all elements are equal, its derivative is taken to be 0.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.std(mg.tensor([1.0, 3.0])).item()
+    1.0
+    """
+    x = _floating(x)
+    axes = normalize_axes(axis, x.ndim)
+    return _std(x, axes, bool(keepdims), _freedom("std", x.shape, axes, ddof))
+
+
+def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Share the gradient equally among the elements that are the extreme."""
+    hits = x.data == out.data.reshape(kept_shape(x.shape, axes))
+    ties = np.maximum(hits.sum(axis=axes, keepdims=True, dtype=g.dtype), 1)
+    return spread(g, x.shape, axes) * wrap(hits / ties)
+
+
+@primitive(x=_extreme_vjp)
+def _max(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.max(x, axis=axes, keepdims=keepdims)
+
+
+@primitive(x=_extreme_vjp)
+def _min(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.min(x, axis=axes, keepdims=keepdims)
+
+
+def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the largest element over axes; equal ones share the gradient equally.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements to choose from.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.max(mg.tensor([[1.0, 2.0], [4.0, 3.0]]), axis=1).numpy()
+    array([2., 4.], dtype=float32)
+    """
+    x = constant(x)
+    return _max(x, _some("max", x, axis), bool(keepdims))
+
+
+def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the smallest element over axes; equal ones share the gradient equally.
+
+    Raises
+    ------
+    ValueError
+        If there are no elements to choose from.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.min(mg.tensor([[1.0, 2.0], [4.0, 3.0]]), axis=1).numpy()
+    array([1., 3.], dtype=float32)
+    """
+    x = constant(x)
+    return _min(x, _some("min", x, axis), bool(keepdims))
+
+
+def _some(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
+    """Return the axes, over which there must be something to choose from."""
+    axes = normalize_axes(axis, x.ndim)
+    if x.size == 0 and count(x.shape, axes) == 0:
+        raise ValueError(f"{name}() of no elements is not defined. Received: shape={x.shape}")
+    return axes
+
+
+def _others(g: Any, x: Any, axes: tuple[int, ...], wants: Any) -> tuple[Any]:
+    """Return g times the product of all other elements, from running products.
+
+    Nothing is divided, so zeros are no trouble.
+    """
+    rest = [i for i in range(x.ndim) if i not in axes]
+    order = rest + list(axes)
+    moved = x.transpose(order)
+    flat = moved.reshape([x.shape[i] for i in rest] + [-1 if x.size else count(x.shape, axes)])
+    before, after = np.ones_like(flat), np.ones_like(flat)
+    np.cumprod(flat[..., :-1], axis=-1, out=before[..., 1:])
+    np.cumprod(flat[..., :0:-1], axis=-1, out=after[..., -2::-1])
+    others = (before * after).reshape(moved.shape).transpose(np.argsort(order))
+    return (others * g.reshape(kept_shape(x.shape, axes)),)
+
+
+def _prod_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+    upstream = spread(g, x.shape, axes)
+    if np.all(x.data):
+        return upstream * spread(out, x.shape, axes) / x
+    # out / x would be 0/0. Build the products of all others as a matrix with ones on its
+    # diagonal: more work, but it can be differentiated again.
+    rest = [i for i in range(x.ndim) if i not in axes]
+    order = rest + list(axes)
+    number = count(x.shape, axes)
+    lead = tuple([x.shape[i] for i in rest])
+    rows = reshape(transpose(x, order), (*lead, 1, number))
+    others = _prod(where(wrap(np.eye(number, dtype=bool)), 1.0, rows), (len(lead) + 1,), False)
+    back = transpose(
+        reshape(others, tuple([x.shape[i] for i in order])), np.argsort(order).tolist()
+    )
+    return upstream * back
+
+
+@primitive(x=_prod_vjp, fused=_others)
+def _prod(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return np.prod(x, axis=axes, keepdims=keepdims)
+
+
+def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the product over axes; 1 where there is nothing to multiply.
+
+    The gradient is right where elements are 0, too.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.prod(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0).numpy()
+    array([3., 8.], dtype=float32)
+    """
+    x = constant(x)
+    return _prod(x, normalize_axes(axis, x.ndim), bool(keepdims))
+
+
+@primitive(x=lambda g, axis: flip(_cumsum(flip(g, axis), axis), axis))
+def _cumsum(x: Any, axis: int) -> Any:
+    return np.cumsum(x, axis=axis)
+
+
+def cumsum(x: Operand, axis: int | None = None) -> Tensor:
+    """Return running sums along an axis (of x flattened, by default).
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.cumsum(mg.tensor([1.0, 2.0, 3.0])).numpy()
+    array([1., 3., 6.], dtype=float32)
+    """
+    x = constant(x)
+    if axis is None:
+        x, axis = reshape(x, -1), 0
+    return _cumsum(x, normalize_axis(axis, x.ndim))
+
+
+def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Return the position of the first largest element along an axis (of x flattened, by default).
+
+    No gradient flows through positions.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.argmax(mg.tensor([[1.0, 2.0], [4.0, 3.0]]), axis=1).numpy()
+    array([1, 0])
+    """
+    x = constant(x)
+    place = None if axis is None else normalize_axis(axis, x.ndim)
+    _some("argmax", x, place)
+    return wrap(np.argmax(x.data, axis=place, keepdims=bool(keepdims)))
+
+
+def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """Return the position of the first smallest element along an axis (of x flattened, by default).
+
+    No gradient flows through positions.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.argmin(mg.tensor([[1.0, 2.0], [4.0, 3.0]]), axis=1).numpy()
+    array([0, 1])
+    """
+    x = constant(x)
+    place = None if axis is None else normalize_axis(axis, x.ndim)
+    _some("argmin", x, place)
+    return wrap(np.argmin(x.data, axis=place, keepdims=bool(keepdims)))

@@ -1,0 +1,182 @@
+"""Softmax and its relatives, computed so that nothing overflows.
+
+The largest element is subtracted before exponentials are taken. Elements that are -inf (masked
+out) get no probability. Where all of them are -inf there is nothing to share out: softmax is 0
+there, log_softmax and logsumexp are -inf, and no gradient flows.
+"""
+
+# mypy: disable-error-code=has-type
+# (derivatives refer to operations that are defined further down)
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.autograd import Tensor, constant, primitive
+from minigrad.ops._common import Axis, Operand, normalize_axes
+from minigrad.ops.elementwise import exp
+from minigrad.ops.indexing import one_hot
+from minigrad.ops.reduction import _floating, _sum
+from minigrad.ops.shape import spread
+
+
+def _top(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return the largest element along axes, but 0 where it is not finite."""
+    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, np.zeros((), x.dtype))
+
+
+def _log_sum(x: Any, axes: tuple[int, ...]) -> Any:
+    top = _top(x, axes)
+    with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
+        return np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+
+
+@primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
+def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    result = _log_sum(x, axes)
+    return result if keepdims else result.squeeze(axes)
+
+
+def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Return the logarithm of the sum of exponentials over axes; -inf of nothing.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.logsumexp(mg.tensor([1000.0, 1000.0])).numpy()
+    array(1000.6932, dtype=float32)
+    """
+    x = _floating(x)
+    return _logsumexp(x, normalize_axes(axis, x.ndim), bool(keepdims))
+
+
+def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+    weighted = g * out
+    return weighted - out * _sum(weighted, axes, True)
+
+
+@primitive(x=_softmax_vjp)
+def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
+    powers = np.exp(x - _top(x, axes))
+    total = np.sum(powers, axis=axes, keepdims=True)
+    return powers / np.where(total == 0, np.ones((), x.dtype), total)
+
+
+def softmax(x: Operand, axis: Axis = -1) -> Tensor:
+    """Return exponentials scaled to sum 1 over an axis (or several).
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.softmax(mg.tensor([1000.0, 1000.0])).numpy()
+    array([0.5, 0.5], dtype=float32)
+    """
+    x = _floating(x)
+    return _softmax(x, normalize_axes(axis, x.ndim))
+
+
+def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+    return g - exp(out) * _sum(g, axes, True)
+
+
+@primitive(x=_log_softmax_vjp)
+def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
+    total = _log_sum(x, axes)
+    return x - np.where(total == -np.inf, np.zeros((), x.dtype), total)
+
+
+def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
+    """Return the logarithm of softmax, precisely where softmax would round to 0.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.log_softmax(mg.tensor([0.0, 1000.0])).numpy()
+    array([-1000.,     0.], dtype=float32)
+    """
+    x = _floating(x)
+    return _log_softmax(x, normalize_axes(axis, x.ndim))
+
+
+@primitive(
+    logits=lambda g, logits, labels: (
+        g[..., None]
+        * (_softmax(logits, (logits.ndim - 1,)) - one_hot(labels, logits.shape[-1], logits.dtype))
+    )
+)
+def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
+    chosen = np.take_along_axis(logits, labels[..., None], axis=-1)
+    return (_log_sum(logits, (logits.ndim - 1,)) - chosen)[..., 0]
+
+
+def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
+    last = (logits.ndim - 1,)
+    return g[..., None] * (_softmax(logits, last) * _sum(labels, last, True) - labels)
+
+
+@primitive(
+    logits=_dense_logits,
+    labels=lambda g, logits: -g[..., None] * _log_softmax(logits, (logits.ndim - 1,)),
+)
+def _dense_cross_entropy(logits: Any, labels: Any) -> Any:
+    logs = _log_softmax.primitive.forward(logits, (logits.ndim - 1,))  # type: ignore[attr-defined]
+    logs = np.where(labels == 0, np.zeros((), logits.dtype), logs)  # 0 log 0 is 0, not NaN
+    return -np.sum(labels * logs, axis=-1)
+
+
+def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
+    """Return -log(softmax(logits)) of the label, for each example.
+
+    Parameters
+    ----------
+    logits : Tensor or array_like, (..., K)
+        A score for each of K classes: any real numbers.
+    labels : array_like
+        Either integers of shape (...), the classes from 0 to K - 1; or probabilities of shape
+        (..., K) (one-hot, smoothed or learned; a gradient flows to them, too).
+
+    Returns
+    -------
+    Tensor, (...)
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not match, or an integer label lies outside.
+    TypeError
+        If labels of shape (...) are not integers.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> logits = mg.tensor([[0.0, 0.0], [0.0, 1000.0]])
+    >>> mg.ops.softmax_cross_entropy(logits, [0, 1]).numpy()
+    array([0.6931472, 0.       ], dtype=float32)
+    """
+    logits, labels = _floating(logits), constant(labels)
+    if logits.ndim == 0 or logits.shape[-1] == 0:
+        raise ValueError(
+            f"softmax_cross_entropy() needs logits with a last axis of classes. "
+            f"Received: shape={logits.shape}"
+        )
+    if labels.shape == logits.shape:
+        same = labels if labels.dtype == logits.dtype else labels.astype(logits.dtype)
+        return _dense_cross_entropy(logits, same)
+    if labels.shape != logits.shape[:-1]:
+        raise ValueError(
+            f"Labels must have shape {logits.shape[:-1]} (classes) or {logits.shape} "
+            f"(probabilities) for logits of shape {logits.shape}. Received: shape={labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise TypeError(
+            f"Labels that name classes must be integers. Received: dtype={labels.dtype}"
+        )
+    classes = logits.shape[-1]
+    if labels.size and (labels.data.min() < 0 or labels.data.max() >= classes):
+        raise ValueError(
+            f"Labels must be from 0 to {classes - 1} for logits of shape {logits.shape}. "
+            f"Received: labels from {labels.data.min()} to {labels.data.max()}"
+        )
+    return _sparse_cross_entropy(logits, labels)
