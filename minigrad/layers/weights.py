@@ -1,0 +1,266 @@
+"""The weights of a layer and of those inside it: finding, making, freezing and setting them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import constraints, initializers, regularizers
+from minigrad.autograd import Tensor, constant
+from minigrad.layers.parameter import Parameter
+
+__all__ = ["Weights"]
+
+
+class Weights:
+    """The half of `Layer` that holds weights.
+
+    Parameters and layers that are attributes of an object, or members of lists, tuples and dicts
+    that are, count as its parts. They are found when they are asked for, so it does not matter
+    when and how they got there.
+    """
+
+    _name: str
+    _dtype: np.dtype[Any]
+    _trainable: bool
+    _own: list[Parameter]
+    _paused: list[Parameter]  # what would be trained if the layer were not frozen
+    _call_losses: list[Tensor]
+    built: bool
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the layer learns.
+
+        False freezes all parts of the layer: no gradients are recorded for their weights, and
+        batch normalization uses its moving averages. Losses of the weights are still reported.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"`trainable` must be True or False. Received: trainable={value!r}")
+        for layer in self._tree():
+            layer._set_trainable(bool(value))
+
+    def _set_trainable(self, value: bool) -> None:
+        self._trainable = value
+        if value:
+            for parameter in self._paused:
+                parameter.trainable = True
+            self._paused = []
+            return
+        for parameter in self._parameters():
+            if parameter.trainable:
+                parameter.trainable = False
+                self._paused.append(parameter)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters: first the layer's own, then those of its parts, each one once."""
+        return _once(p for layer in self._tree() for p in layer._parameters())
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that an optimizer is to update; none if the layer is frozen."""
+        layers = self._tree(into_frozen=False)
+        return _once(p for layer in layers for p in layer._parameters() if p.trainable)
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """All other parameters: those of frozen layers, and moving averages."""
+        trained = {id(p) for p in self.trainable_weights}
+        return [p for p in self.weights if id(p) not in trained]
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """The losses that the layer adds to that of the model, as single numbers.
+
+        Those of the last call come first (`add_loss`, then the activity regularizer divided by
+        the batch size), then one per regularized weight, computed anew at each reading.
+        """
+        found: list[Tensor] = []
+        seen: set[int] = set()
+        for layer in self._tree():
+            found += layer._call_losses
+            for parameter in layer._parameters():
+                if parameter.regularizer is not None and id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    found.append(self._scalar(parameter.regularizer(parameter)))
+        return found
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a single number to `losses`; for use in `call`, forgotten at the next call."""
+        self._call_losses.append(self._scalar(loss))
+
+    def _scalar(self, loss: Any) -> Tensor:
+        if isinstance(loss, (int, float)):
+            loss = Tensor(loss, dtype=self._dtype)
+        loss = constant(loss)
+        if loss.size != 1:
+            raise ValueError(
+                f"A loss of layer {self._name!r} must be a single number. "
+                f"Received: shape={loss.shape}"
+            )
+        result: Tensor = loss if loss.shape == () else loss.reshape(())
+        return result
+
+    def count_params(self) -> int:
+        """Return how many numbers the weights hold.
+
+        Raises
+        ------
+        ValueError
+            If the layer has no weights yet because it is not built.
+        """
+        if not self.built:
+            raise ValueError(
+                f"Layer {self._name!r} has no weights yet. Call it on data or call "
+                f"build(input_shape) first."
+            )
+        return sum(parameter.size for parameter in self.weights)
+
+    # ------------------------------------------------------------------ weights
+
+    def add_weight(
+        self,
+        name: str,
+        shape: Iterable[int],
+        initializer: Any = None,
+        regularizer: Any = None,
+        constraint: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+    ) -> Parameter:
+        """Make a parameter that belongs to this layer; for use in `build`.
+
+        Parameters
+        ----------
+        name : str
+        shape : tuple of int
+        initializer : str, dict or callable, optional
+            Glorot's uniform distribution when left out, whatever the weight is for (as in Keras).
+        regularizer, constraint : str, dict or callable, optional
+        trainable : bool
+        dtype : optional
+            The layer's dtype when left out.
+
+        Raises
+        ------
+        ValueError
+            If the initializer returns another shape, or an identifier is unknown.
+        """
+        sizes = tuple(int(size) for size in shape)
+        kind = self._dtype if dtype is None else np.dtype(dtype)
+        fill = initializers.get("glorot_uniform" if initializer is None else initializer)
+        values = np.asarray(fill(sizes, dtype=kind))
+        if values.shape != sizes:
+            raise ValueError(
+                f"The initializer of {self._name}/{name} must return an array of shape {sizes}. "
+                f"Received: shape={values.shape}"
+            )
+        parameter = Parameter(
+            values,
+            name,
+            trainable=trainable and self._trainable,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+            dtype=kind,
+            path=f"{self._name}/{name}",
+        )
+        self._own.append(parameter)
+        if trainable and not self._trainable:
+            self._paused.append(parameter)
+        return parameter
+
+    def get_weights(self) -> list[np.ndarray[Any, Any]]:
+        """Return copies of the weights as NumPy arrays, in the order of `weights`."""
+        return [parameter.numpy() for parameter in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights, or none if anything is wrong with the values.
+
+        Parameters
+        ----------
+        weights : list of array_like
+            In the order and the shapes of `get_weights`; converted to the dtypes of the weights.
+            Constraints are not applied.
+
+        Raises
+        ------
+        TypeError
+            If it is not a list or holds something other than real numbers.
+        ValueError
+            If the number of arrays or a shape differs.
+        """
+        own = self.weights
+        if not isinstance(weights, (list, tuple)):
+            raise TypeError(
+                f"set_weights() of layer {self._name!r} needs a list of arrays. "
+                f"Received: {type(weights).__name__}"
+            )
+        if len(weights) != len(own):
+            hint = "" if self.built else " (it is not built yet)"
+            raise ValueError(
+                f"Layer {self._name!r} has {len(own)} weights{hint}. "
+                f"Received: {len(weights)} arrays for set_weights()"
+            )
+        arrays = [
+            _values(p, value, f"{self._name}/{p.name}")
+            for p, value in zip(own, weights, strict=True)
+        ]
+        for parameter, array in zip(own, arrays, strict=True):
+            parameter.assign(array)
+
+    # ------------------------------------------------------------------ parts
+
+    def _parameters(self) -> list[Parameter]:
+        return _once(part for part in _members(vars(self)) if isinstance(part, Parameter))
+
+    def _tree(self, into_frozen: bool = True) -> list[Weights]:
+        """Return this layer and all layers inside it, each one once, from the outside in."""
+        found: dict[int, Weights] = {}
+        waiting: list[Weights] = [self]
+        while waiting:
+            layer = waiting.pop()
+            if id(layer) in found or not (into_frozen or layer._trainable):
+                continue
+            found[id(layer)] = layer
+            inner = [part for part in _members(vars(layer)) if isinstance(part, Weights)]
+            waiting += reversed(inner)
+        return list(found.values())
+
+
+def _members(value: Any) -> Iterator[Parameter | Weights]:
+    """Yield the parameters and layers in nested dicts, lists and tuples."""
+    parts = value.values() if isinstance(value, dict) else value
+    for part in parts:
+        if isinstance(part, (Parameter, Weights)):
+            yield part
+        elif isinstance(part, (list, tuple, dict)):
+            yield from _members(part)
+
+
+def _once(parameters: Iterable[Parameter]) -> list[Parameter]:
+    return list({id(parameter): parameter for parameter in parameters}.values())
+
+
+def _values(parameter: Parameter, value: Any, path: str) -> np.ndarray[Any, Any]:
+    """Return checked new values for a parameter, in its dtype."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.asarray(None)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"The weight {path} needs an array of real numbers. "
+            f"Received: {type(value).__name__} of dtype {array.dtype}"
+        )
+    if array.shape != parameter.shape:
+        raise ValueError(
+            f"The weight {path} has shape {parameter.shape}. Received: shape={array.shape}"
+        )
+    return array.astype(parameter.dtype)
