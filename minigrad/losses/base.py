@@ -170,12 +170,12 @@ def fitted_weights(sample_weight: Any, shape: tuple[int, ...], dtype: Any) -> Te
 
 def predictions(y_pred: Any) -> Tensor:
     """Return predictions as a tensor of a floating point dtype."""
-    y_pred = constant(y_pred)
-    if y_pred.dtype.kind != "f":
+    scores = constant(y_pred)
+    if scores.dtype.kind != "f":
         raise ValueError(
-            f"Predictions must be floating point numbers. Received: y_pred of dtype {y_pred.dtype}"
+            f"Predictions must be floating point numbers. Received: y_pred of dtype {scores.dtype}"
         )
-    return y_pred
+    return scores
 
 
 def targets(y_true: Any, y_pred: Tensor, hint: str = "") -> Tensor:
