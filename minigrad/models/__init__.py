@@ -8,7 +8,8 @@ Examples
 (1, 3)
 """
 
-from minigrad.models.model import Model, named_weights
+from minigrad.models.model import Model
+from minigrad.models.parts import named_weights
 from minigrad.models.sequential import Sequential
 from minigrad.models.summary import LayerSummary, ModelSummary, summarize
 

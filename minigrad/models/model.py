@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,12 @@ from minigrad.autograd import Tensor, constant, no_grad, wrap
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.models import saving
+from minigrad.models.parts import all_or_nothing, inner_layers, named_weights
 from minigrad.models.saving import FilePath
-from minigrad.models.summary import summarize
+from minigrad.models.summary import layer_macs, summarize
 from minigrad.models.training import Trainer
 
-__all__ = ["Model", "all_or_nothing", "named_weights"]
+__all__ = ["Model"]
 
 
 class Model(Trainer):
@@ -51,7 +51,7 @@ class Model(Trainer):
     (1, 1)
     >>> model.count_params()
     65
-    >>> list(named_weights(model))[:2]
+    >>> list(mg.models.named_weights(model))[:2]
     ['blocks.0.kernel', 'blocks.0.bias']
     """
 
@@ -60,7 +60,7 @@ class Model(Trainer):
     @property
     def layers(self) -> list[Layer]:
         """The layers that are direct parts of the model, each one once."""
-        return list({id(layer): layer for _, layer in _inner(vars(self))}.values())
+        return list({id(layer): layer for _, layer in inner_layers(vars(self))}.values())
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs; the first call makes the weights (or nothing, if it fails)."""
@@ -91,13 +91,29 @@ class Model(Trainer):
                 self._run_on_zeros(input_shape)
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the output, found by calling the built model on zeros."""
+        """Return the shape of the output, found by calling the built model on zeros.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model is not built.
+        ValueError
+            If a size other than the batch is not known.
+        """
         if not self.built:
-            raise ValueError(
+            raise NotImplementedError(
                 f"The output shape of the model '{self.name}' is known once it is built. Call it "
                 "on data or call build(input_shape) first."
             )
         return self._run_on_zeros(input_shape)
+
+    def macs(self, input_shape: Any) -> int:
+        """Return the multiply-adds of all layers for one example of the shape they were built for.
+
+        How a model connects its layers is not known, so `input_shape` cannot be followed through
+        them (a `Sequential` can), and a layer that is called several times counts once.
+        """
+        return sum(layer_macs(layer) for layer in self.layers)
 
     def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
         """Print a table of the layers: output shapes, parameters, multiply-adds per example.
@@ -185,56 +201,3 @@ class Model(Trainer):
                 "it on data or call build(input_shape) first."
             )
         return named_weights(self)
-
-
-def named_weights(layer: Layer) -> dict[str, Parameter]:
-    """Return all weights by the path that leads to them, each one once.
-
-    Names follow the attributes, ``"head.bias"`` or ``"blocks.0.kernel"``, so they do not depend
-    on how many layers were made before. Layers of a `Sequential` are ``"layers.0"`` and so on.
-    """
-    found: dict[str, Parameter] = {}
-    seen: set[int] = set()
-
-    def visit(layer: Layer, prefix: str) -> None:
-        if id(layer) in seen:
-            return
-        seen.add(id(layer))
-        for weight in layer._parameters():
-            if id(weight) not in seen:
-                seen.add(id(weight))
-                name = wanted = prefix + weight.name
-                number = 0
-                while name in found:  # the attributes `_head` and `head`, for instance
-                    number += 1
-                    name = f"{wanted}_{number}"
-                found[name] = weight
-        for path, inner in _inner(vars(layer)):
-            visit(inner, f"{prefix}{path}.")
-
-    visit(layer, "")
-    return found
-
-
-@contextmanager
-def all_or_nothing(model: Layer) -> Iterator[None]:
-    """Put the layers that are not built yet back to what they were if the block fails."""
-    before = [(layer, dict(vars(layer))) for layer in model._tree() if not layer.built]
-    try:
-        yield
-    except BaseException:
-        for layer, state in before:
-            vars(layer).clear()
-            vars(layer).update(state)
-        raise
-
-
-def _inner(parts: dict[Any, Any] | list[Any] | tuple[Any, ...]) -> Iterator[tuple[str, Layer]]:
-    """Yield the layers in nested containers with their paths."""
-    items = parts.items() if isinstance(parts, dict) else enumerate(parts)
-    for key, part in items:
-        if isinstance(part, Layer):
-            yield str(key).lstrip("_"), part
-        elif isinstance(part, (dict, list, tuple)):
-            for path, layer in _inner(part):
-                yield f"{str(key).lstrip('_')}.{path}", layer

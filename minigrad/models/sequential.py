@@ -12,7 +12,9 @@ from minigrad import layers as registry
 from minigrad.autograd import Tensor, no_grad, wrap
 from minigrad.layers import Layer
 from minigrad.layers.shapes import Shape, to_shape
-from minigrad.models.model import Model, all_or_nothing
+from minigrad.models.model import Model
+from minigrad.models.parts import all_or_nothing
+from minigrad.models.summary import layer_macs
 
 __all__ = ["Sequential"]
 
@@ -128,10 +130,11 @@ class Sequential(Model):
 
     def macs(self, input_shape: Any) -> int:
         """Return the number of multiply-adds of all layers for one example."""
-        shape, total = tuple(input_shape), 0
-        for layer in self._layers:
-            total += layer.macs(shape)
-            shape = layer.compute_output_shape(shape)
+        first = shape = to_shape(input_shape)
+        total = 0
+        for index, layer in enumerate(self._layers):
+            total += layer_macs(layer, shape)
+            shape = self._after(index, shape, first)
         return total
 
     def get_config(self) -> dict[str, Any]:

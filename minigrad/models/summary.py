@@ -9,8 +9,9 @@ from typing import Any
 
 from minigrad.layers import Layer
 from minigrad.layers.shapes import Shape
+from minigrad.models.parts import inner_layers
 
-__all__ = ["LayerSummary", "ModelSummary", "summarize"]
+__all__ = ["LayerSummary", "ModelSummary", "layer_macs", "summarize"]
 
 
 @dataclass(frozen=True)
@@ -144,16 +145,20 @@ def _row(layer: Layer) -> LayerSummary:
         output_shape=output,
         params=_size(layer.weights),
         trainable_params=_size(layer.trainable_weights),
-        macs=_macs(layer),
+        macs=layer_macs(layer),
     )
 
 
-def _macs(layer: Any) -> int:
-    """Return the multiply-adds of a layer; those of the layers inside it if it does not count."""
-    inner = [part for part in layer._tree() if part is not layer]
+def layer_macs(layer: Any, input_shape: Any = None) -> int:
+    """Return the multiply-adds of a layer for one example.
+
+    Layers that do not count their own get the sum over the layers inside them, each one at the
+    shape that it was built for. So does every layer whose input shape is not given.
+    """
+    inner = {id(part): part for _, part in inner_layers(vars(layer))}
     if inner and type(layer).macs is Layer.macs:
-        return sum(_macs(part) for part in inner if type(part).macs is not Layer.macs)
-    shape = _input_shape(layer)
+        return sum(layer_macs(part) for part in inner.values())
+    shape = _input_shape(layer) if input_shape is None else input_shape
     return 0 if shape is None else int(layer.macs(shape))
 
 

@@ -62,7 +62,7 @@ def test_build_needs_sizes() -> None:
         Net().build((None, None, 6, 2))
     with pytest.raises(TypeError, match="A shape must be a tuple"):
         Net().build(None)
-    with pytest.raises(ValueError, match="is known once it is built"):
+    with pytest.raises(NotImplementedError, match="is known once it is built"):
         Net().compute_output_shape((None, 6, 6, 2))
 
 
@@ -138,7 +138,7 @@ def test_numbers_of_a_summary() -> None:
     assert found.params == 56 + 16 + 435 == small().count_params()
     assert found.trainable_params == 64 and found.non_trainable_params == 8 + 435
     assert found.macs == sum(row.macs for row in found.rows)
-    assert [row.class_name for row in found.rows][0] == "SeparableConv2D"
+    assert next(row.class_name for row in found.rows) == "SeparableConv2D"
 
 
 def test_printed_summary(capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +187,20 @@ def test_nested_models_add_up_their_multiply_adds() -> None:
     assert model.macs((None, 5)) == 29
 
 
+def test_composite_layers_add_up_their_multiply_adds_once() -> None:
+    class Block(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = Sequential([layers.Dense(3), layers.Dense(2)])
+
+        def call(self, inputs: Any) -> Any:
+            return self.inside(inputs)
+
+    model = Sequential([Block()])
+    model(np.zeros((1, 5), np.float32))
+    assert summarize(model).macs == model.macs((None, 5)) == 15 + 6
+
+
 def test_weights_that_layers_share_count_once() -> None:
     class Tied(Model):
         def __init__(self) -> None:
@@ -215,4 +229,4 @@ def test_own_layers_without_output_shape_show_a_question_mark() -> None:
     model = Sequential([Same(name="same")])
     model(np.zeros((1, 3), np.float32))
     assert summarize(model).rows[0].output_shape is None
-    assert "same (Same)  ?" in str(summarize(model))
+    assert "same (Same)   ? " in str(summarize(model))

@@ -230,7 +230,11 @@ BIAS = "layers.0.bias"
 REFUSALS: list[tuple[str, Edit, str]] = [
     ("newer", lambda h, m: h.update(format_version=2), r"written by a newer minigrad .* version 2"),
     ("no version", lambda h, m: h.pop("format_version"), r"does not tell its format version"),
-    ("bool version", lambda h, m: h.update(format_version=True), r"format version\. Received: True"),
+    (
+        "bool version",
+        lambda h, m: h.update(format_version=True),
+        r"format version\. Received: True",
+    ),
     ("other format", lambda h, m: h.update(format="cake"), r"not a file of minigrad's weights"),
     ("plain npz", lambda h, m: h.clear(), r"has no minigrad\.json. It holds: layers\.0"),
     ("no weights", lambda h, m: h.pop("weights"), r"is damaged, nothing was loaded: KeyError"),
@@ -324,7 +328,7 @@ def test_file_of_another_model(tmp_path: Path) -> None:
 def test_long_lists_of_differences_are_cut(tmp_path: Path) -> None:
     make().save_weights(tmp_path / "w")
     model = Sequential([layers.Dense(2)], input_shape=(3,))
-    with pytest.raises(ValueError, match=r"; and 5 more\.$"):
+    with pytest.raises(ValueError, match=r"; and 3 more\.$"):
         model.load_weights(tmp_path / "w")
 
 
@@ -335,7 +339,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         make().load_weights(tmp_path)
     with pytest.raises(IsADirectoryError, match=r"saved in a file\. Received a folder"):
         make().save_weights(tmp_path)
-    with pytest.raises(FileNotFoundError, match="The folder .* does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"The folder .* does not exist"):
         make().save_weights(tmp_path / "no" / "w")
     assert os.listdir(tmp_path) == []
 
