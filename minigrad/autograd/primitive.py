@@ -158,11 +158,12 @@ class Primitive:
         self, fused: _Vjp, node: Node, gradient: Tensor, wants: tuple[bool, ...]
     ) -> list[Tensor | None]:
         values = [get(node, gradient, wants) for get in fused.getters]
-        parts = fused.function(*[v._data if isinstance(v, Tensor) else v for v in values])
-        return [
-            self._fit(wrap(part), node.parents[position], position) if want else None
-            for position, (part, want) in enumerate(zip(parts, wants, strict=False))
-        ]
+        arrays = fused.function(*[v._data if isinstance(v, Tensor) else v for v in values])
+        parts: list[Tensor | None] = [None] * len(wants)
+        for position, array in enumerate(arrays[: len(wants)]):
+            if wants[position]:
+                parts[position] = self._fit(wrap(array), node.parents[position], position)
+        return parts
 
     def _fit(self, part: Tensor, parent: Node | Leaf | None, position: int) -> Tensor:
         """Give a gradient the shape and dtype of its argument."""
