@@ -259,8 +259,7 @@ def walk(
                     continue
                 wants = tuple([parent in wanted or parent in useful for parent in node.parents])
             parts = node.op.pull_back(node, arrived, wants, create_graph)
-            # A fused backward returns nothing for the options that follow the tensors.
-            for parent, part in zip(node.parents, parts, strict=False):
+            for parent, part in zip(node.parents, parts, strict=True):
                 if part is not None:
                     before = pending.get(parent)
                     pending[parent] = part if before is None else before + part
