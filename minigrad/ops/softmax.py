@@ -27,15 +27,19 @@ def _top(x: Any, axes: tuple[int, ...]) -> Any:
     return np.where(np.isfinite(top), top, np.zeros((), x.dtype))
 
 
-def _log_sum(x: Any, axes: tuple[int, ...]) -> Any:
-    top = _top(x, axes)
+def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return x without its largest element, and the logarithm of the sum of its exponentials.
+
+    The two are kept apart because their sum is less precise than each of them.
+    """
+    shifted = x - _top(x, axes)
     with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
-        return np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+        return shifted, np.log(np.sum(np.exp(shifted), axis=axes, keepdims=True))
 
 
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
 def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    result = _log_sum(x, axes)
+    result = _log_sum(x, axes)[1] + _top(x, axes)
     return result if keepdims else result.squeeze(axes)
 
 
@@ -83,8 +87,8 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    total = _log_sum(x, axes)
-    return x - np.where(total == -np.inf, np.zeros((), x.dtype), total)
+    shifted, total = _log_sum(x, axes)
+    return shifted - np.where(total == -np.inf, np.zeros((), x.dtype), total)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -107,8 +111,8 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     )
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
-    chosen = np.take_along_axis(logits, labels[..., None], axis=-1)
-    return (_log_sum(logits, (logits.ndim - 1,)) - chosen)[..., 0]
+    shifted, total = _log_sum(logits, (logits.ndim - 1,))
+    return (total - np.take_along_axis(shifted, labels[..., None], axis=-1))[..., 0]
 
 
 def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
