@@ -27,19 +27,21 @@ def _top(x: Any, axes: tuple[int, ...]) -> Any:
     return np.where(np.isfinite(top), top, np.zeros((), x.dtype))
 
 
-def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    """Return x without its largest element, and the logarithm of the sum of its exponentials.
+def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """Return the largest element, x without it, and the logarithm of the sum of exponentials.
 
-    The two are kept apart because their sum is less precise than each of them.
+    They are kept apart because sums of them are less precise than each of them.
     """
-    shifted = x - _top(x, axes)
+    top = _top(x, axes)
+    shifted = x - top
     with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
-        return shifted, np.log(np.sum(np.exp(shifted), axis=axes, keepdims=True))
+        return top, shifted, np.log(np.sum(np.exp(shifted), axis=axes, keepdims=True))
 
 
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
 def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    result = _log_sum(x, axes)[1] + _top(x, axes)
+    top, _, total = _log_sum(x, axes)
+    result = top + total
     return result if keepdims else result.squeeze(axes)
 
 
@@ -87,7 +89,7 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    shifted, total = _log_sum(x, axes)
+    _, shifted, total = _log_sum(x, axes)
     return shifted - np.where(total == -np.inf, np.zeros((), x.dtype), total)
 
 
@@ -111,7 +113,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     )
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
-    shifted, total = _log_sum(logits, (logits.ndim - 1,))
+    _, shifted, total = _log_sum(logits, (logits.ndim - 1,))
     return (total - np.take_along_axis(shifted, labels[..., None], axis=-1))[..., 0]
 
 
