@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config, ops
+from minigrad._version import __version__
 from minigrad.autograd import Tensor
 
 
@@ -166,9 +167,7 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def _version(package: str) -> str:
     if package == "minigrad":
-        import minigrad
-
-        return minigrad.__version__
+        return __version__
     return importlib.metadata.version(package)
 
 
