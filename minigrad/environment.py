@@ -252,8 +252,8 @@ def _cuda() -> Finding:
             name = cuda.get_current_device().name
             shown = name.decode() if isinstance(name, bytes) else str(name)
             return Finding("CUDA", f"{shown} found; this version computes on the CPU")
-        error = cuda.cuda_error()
-    reason = " ".join(str(error).split()) if error else "no toolkit (libnvvm) was found"
+        failure = cuda.cuda_error()
+    reason = " ".join(str(failure).split()) if failure else "no toolkit (libnvvm) was found"
     return Finding("CUDA", f"off: {reason}")
 
 
