@@ -270,6 +270,9 @@ def test_any_memory_layout(dtype):
     expected = everything(*inputs, GEOMETRY)
     for variant in zip(*(variants(array) for array in inputs), strict=True):
         before = [array.tobytes() for array in variant]
+        for array in map(dispatch._plain, variant):
+            assert array.flags.c_contiguous
+            assert array.flags.aligned
         for received, wanted in zip(everything(*variant, GEOMETRY), expected, strict=True):
             assert type(received) is np.ndarray
             np.testing.assert_array_equal(received, wanted)
