@@ -403,7 +403,8 @@ def separable_backward(
     dy: Array,
     geometry: ConvGeometry,
     use_bias: bool,
-) -> tuple[Array, Array, Array, Array | None]:
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients of `separable_forward` at once.
 
     Parameters
@@ -415,11 +416,13 @@ def separable_backward(
     geometry : ConvGeometry
     use_bias : bool
         Whether the gradient of a bias is wanted.
+    need_dx : bool
+        Whether the gradient of x is wanted; that of a first layer is not.
 
     Returns
     -------
     dx, d_depthwise_kernel, d_pointwise_kernel : ndarray
-        With the shapes of what they are the gradients of.
+        With the shapes of what they are the gradients of; dx is None where it is not wanted.
     d_bias : ndarray (F,), or None
 
     Raises
@@ -433,7 +436,7 @@ def separable_backward(
     _check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], None)
     _check_output(dy, geometry, batch, pointwise_kernel.shape[3])
     return cast(
-        "tuple[Array, Array, Array, Array | None]",
+        "tuple[Array | None, Array, Array, Array | None]",
         function(
             _plain(x),
             _plain(depthwise_kernel),
@@ -441,6 +444,7 @@ def separable_backward(
             _plain(dy),
             geometry,
             use_bias,
+            need_dx,
         ),
     )
 
