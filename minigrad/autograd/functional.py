@@ -7,7 +7,7 @@ Functions take tensors and return a tensor. Names and argument orders are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,8 +52,8 @@ def grad(
     >>> first.item(), second.item()
     (12.0, 12.0)
     """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outs = _tensors("outputs", outputs)
+    targets = _tensors("inputs", inputs)
     if grad_outputs is None:
         ups: list[Any] = [None] * len(outs)
     else:
@@ -61,7 +61,7 @@ def grad(
     if len(ups) != len(outs):
         raise ValueError(f"Expected {len(outs)} grad_outputs, one per output; received {len(ups)}.")
     for position, target in enumerate(targets):
-        if not isinstance(target, Tensor) or not target.requires_grad:
+        if not target.requires_grad:
             raise RuntimeError(
                 f"Input {position} does not require gradients; make it with requires_grad=True."
             )
@@ -78,6 +78,17 @@ def grad(
         hit = None if target._node is None else found.get(target._node)
         parts.append(wrap(np.zeros_like(target._data)) if hit is None else hit)
     return parts[0] if isinstance(inputs, Tensor) else tuple(parts)
+
+
+def _tensors(name: str, given: Any) -> list[Tensor]:
+    parts = [given] if isinstance(given, Tensor) else given
+    if isinstance(parts, Iterable):
+        parts = list(parts)
+        if all(isinstance(part, Tensor) for part in parts):
+            return parts
+    raise TypeError(
+        f"grad() needs tensors: item() and numpy() leave the graph. Received: {name}={given!r}"
+    )
 
 
 def _leaves(inputs: Any) -> tuple[tuple[Tensor, ...], bool]:
