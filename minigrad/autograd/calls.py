@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from minigrad.autograd.primitive import Primitive
 
 _FLOAT64 = np.dtype("float64")
+_NO_PARAMS: dict[str, Any] = {}
 _ndarray = np.ndarray
 _new = object.__new__
 
@@ -116,7 +117,7 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
 
 
 def binary(op: Primitive) -> Callable[..., Tensor]:
-    """Return the call of a broadcasting operation on ``a``, ``b``: `_general` without loops."""
+    """Return the call of a broadcasting operation on ``a``, ``b``: `general` without loops."""
     forward = op.forward
     keeps = [op.kept(mask, 2) for mask in range(4)]
     flat = [(kept[0], kept[1], out) for kept, out in keeps]
@@ -168,9 +169,6 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
         return result
 
     return call
-
-
-_NO_PARAMS: dict[str, Any] = {}
 
 
 def general(op: Primitive) -> Callable[..., Tensor]:

@@ -11,7 +11,7 @@ from minigrad.autograd.graph import recording
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with its tensors replaced by their arrays (one level of tuple or list)."""
+    """Return ``value``, a tensor or a tuple with tensors, with arrays in their place."""
     if hasattr(value, "_on_host"):
         return value._on_host()
     if isinstance(value, tuple):

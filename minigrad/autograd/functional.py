@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import graph
-from minigrad.autograd.tensor import Tensor, _upstream, constant, wrap
+from minigrad.autograd.tensor import Tensor, _upstream, wrap
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -95,10 +95,7 @@ def _leaves(inputs: Any) -> tuple[tuple[Tensor, ...], bool]:
     """Return fresh leaves with the values of ``inputs``, and whether there was only one."""
     single = not isinstance(inputs, (tuple, list))
     parts = (inputs,) if single else inputs
-    return tuple(
-        Tensor(part if isinstance(part, Tensor) else constant(part), requires_grad=True)
-        for part in parts
-    ), single
+    return tuple(Tensor(part, requires_grad=True) for part in parts), single
 
 
 def _vectors(v: Any, leaves: Sequence[Tensor], single: bool) -> list[Tensor]:

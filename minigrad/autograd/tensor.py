@@ -291,13 +291,7 @@ class Tensor(Operations, Protocols):
         data = self._data
         return data if isinstance(data, np.ndarray) else data.get()
 
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return _rebuild(type(self), np.array(self._data), self.requires_grad)
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # copy and deepcopy use it, too
         return _rebuild, (type(self), self._on_host(), self.requires_grad)
 
     def __repr__(self) -> str:
