@@ -122,11 +122,12 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64"), *, verbose: bool = Fa
     """
     from tqdm import tqdm
 
+    from minigrad.kernels.cpu import notice
+
     work = [step for dtype in dtypes for step in _steps(config.resolve_dtype(dtype))]
     began = time.perf_counter()
-    with tqdm(
-        total=len(work), disable=None if verbose else True, unit="op", desc="Compiling"
-    ) as bar:
+    bar = tqdm(total=len(work), disable=None if verbose else True, unit="op", desc="Compiling")
+    with notice.paused(), bar:
         for name, step in work:
             bar.set_postfix_str(name)
             step()

@@ -16,6 +16,8 @@ Safety
     once where numba's "workqueue" layer is in use (it would abort the process).
 Cache
     See `minigrad.kernels.cpu.cache`.
+Waiting
+    See `minigrad.kernels.cpu.notice`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ import numba
 import numpy as np
 from numba.core import cgutils
 
+from minigrad.kernels.cpu import notice
 from minigrad.kernels.cpu.cache import DiskCache, source_stamp
 
 __all__ = ["SPREAD_FROM", "ParallelKernel", "kernel"]
@@ -238,5 +241,6 @@ def _on_threads(tasks: int, address: int, *args: Any) -> bool:
 _run_in_order = _compile(_in_order)
 _run_on_threads = _compile(_on_threads, parallel=_PARALLEL)
 _threads = _Threads()
+notice.listen()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.note_fork)
