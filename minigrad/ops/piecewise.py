@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Operand
 
 
@@ -52,7 +53,17 @@ def sign(x: Operand) -> Any:
     return np.sign(x)
 
 
-@primitive(x=lambda g, out: _mask(g, out.data > 0))
+@primitive(upstream=lambda g, y: _where_positive(g, y))
+def _where_positive(upstream: Any, y: Any) -> Any:
+    """Return the gradient where the array y is positive, 0 elsewhere."""
+    if compiled(upstream, y):
+        from minigrad.kernels.cpu import activations  # imported when it is needed
+
+        return activations.where_positive(upstream, y)
+    return np.where(y > 0, upstream, np.zeros((), upstream.dtype))
+
+
+@primitive(x=lambda g, out: _where_positive(g, out.data))
 def relu(x: Operand) -> Any:
     """Return max(x, 0); the derivative at 0 is 0.
 
@@ -62,6 +73,10 @@ def relu(x: Operand) -> Any:
     >>> mg.ops.relu(mg.tensor([1.0, -2.0])).numpy()
     array([1., 0.], dtype=float32)
     """
+    if compiled(x):
+        from minigrad.kernels.cpu import activations  # imported when it is needed
+
+        return activations.relu(x)
     return np.maximum(x, 0)
 
 

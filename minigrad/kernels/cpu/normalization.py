@@ -194,14 +194,16 @@ def _moments(
         total = x.dtype.type(0)
         for a in range(start, end):
             first = (a * features + c) * inner
-            for b in range(first, first + inner):
-                total += x[b]
+            part = x[first : first + inner]
+            for b in range(inner):
+                total += part[b]
         centre = x.dtype.type(total / count)
         left, spread = x.dtype.type(0), x.dtype.type(0)
         for a in range(start, end):
             first = (a * features + c) * inner
-            for b in range(first, first + inner):
-                difference = x[b] - centre
+            part = x[first : first + inner]
+            for b in range(inner):
+                difference = part[b] - centre
                 left += difference
                 spread += difference * difference
         mean[at + c] = centre
@@ -225,8 +227,9 @@ def _scale_and_shift(
         for c in range(features):
             m, s, o = mean[c], scale[c], offset[c]
             first = (a * features + c) * inner
-            for b in range(first, first + inner):
-                y[b] = (x[b] - m) * s + o
+            part, out = x[first : first + inner], y[first : first + inner]
+            for b in range(inner):
+                out[b] = (part[b] - m) * s + o
 
 
 @kernel(parallel=True)
@@ -253,9 +256,10 @@ def _sums(
         total, product, m = x.dtype.type(0), x.dtype.type(0), mean[c]
         for a in range(start, end):
             first = (a * features + c) * inner
-            for b in range(first, first + inner):
-                total += g[b]
-                product += g[b] * (x[b] - m)
+            part, up = x[first : first + inner], g[first : first + inner]
+            for b in range(inner):
+                total += up[b]
+                product += up[b] * (part[b] - m)
         beta[at + c] = total
         gamma[at + c] = product
 
@@ -280,5 +284,7 @@ def _input_gradient(
         for c in range(features):
             m, f, s, t = mean[c], factor[c], slope[c], constant[c]
             first = (a * features + c) * inner
-            for b in range(first, first + inner):
-                dx[b] = f * g[b] + (s * (x[b] - m) + t)
+            last = first + inner
+            part, up, out = x[first:last], g[first:last], dx[first:last]
+            for b in range(inner):
+                out[b] = f * up[b] + (s * (part[b] - m) + t)

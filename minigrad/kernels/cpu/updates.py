@@ -70,10 +70,12 @@ def _adam(
 ) -> None:
     start, end = task * sizes[0], min((task + 1) * sizes[0], value.size)
     a, b, step, epsilon = rates[0], rates[1], rates[2], rates[3]
-    for i in range(start, end):
-        g = gradient[i]
-        m = first[i] + a * (g - first[i])
-        v = second[i] + b * (g * g - second[i])
-        new_first[i] = m
-        new_second[i] = v
-        new_value[i] = value[i] - step * m / (math.sqrt(v) + epsilon)
+    # Slices start at 0: so the compiler knows that no index is negative, and uses vectors.
+    w, d, m, v = value[start:end], gradient[start:end], first[start:end], second[start:end]
+    new_w, new_m, new_v = new_value[start:end], new_first[start:end], new_second[start:end]
+    for i in range(len(w)):
+        mean = m[i] + a * (d[i] - m[i])
+        square = v[i] + b * (d[i] * d[i] - v[i])
+        new_m[i] = mean
+        new_v[i] = square
+        new_w[i] = w[i] - step * mean / (math.sqrt(square) + epsilon)

@@ -1,0 +1,64 @@
+"""ReLU on the CPU, forward and backward, in one pass over memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Array, Numbers
+from minigrad.kernels.cpu.runs import flat, runs
+
+__all__ = ["relu", "where_positive"]
+
+WORK = 1  # of one element, in multiply-adds
+
+
+def relu(x: Array) -> Array:
+    """Return max(x, 0); NaN stays NaN.
+
+    Examples
+    --------
+    >>> relu(np.array([1.0, -1.0, np.nan]))
+    array([ 1.,  0., nan])
+    """
+    y = np.empty_like(x)
+    tasks, sizes = runs(x.size)
+    _relu(tasks, WORK * x.size, *flat((x,), (y,)), sizes)
+    return y
+
+
+def where_positive(g: Array, y: Array) -> Array:
+    """Return g where y > 0, and 0 elsewhere: the gradient of ReLU from its result.
+
+    Examples
+    --------
+    >>> where_positive(np.array([5.0, 6.0]), np.array([0.0, 1.0]))
+    array([0., 6.])
+    """
+    dx = np.empty_like(g)
+    tasks, sizes = runs(g.size)
+    _where_positive(tasks, WORK * g.size, *flat((g, y), (dx,)), sizes)
+    return dx
+
+
+@kernel(parallel=True)
+def _relu(
+    task: int, x: Array, _b: Array, _c: Array, _d: Array,
+    y: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    start, end = task * sizes[0], min((task + 1) * sizes[0], x.size)
+    run, out, zero = x[start:end], y[start:end], x.dtype.type(0)
+    for i in range(len(run)):
+        out[i] = zero if run[i] <= zero else run[i]
+
+
+@kernel(parallel=True)
+def _where_positive(
+    task: int, g: Array, y: Array, _c: Array, _d: Array,
+    dx: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    start, end = task * sizes[0], min((task + 1) * sizes[0], g.size)
+    run, choice, out, zero = g[start:end], y[start:end], dx[start:end], g.dtype.type(0)
+    for i in range(len(run)):
+        value = run[i]
+        out[i] = value if choice[i] > zero else zero
