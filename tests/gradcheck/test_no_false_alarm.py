@@ -36,7 +36,7 @@ BINARY = {
 }
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, deadline=None)
 @given(
     st.sampled_from(sorted(BINARY)),
     st.lists(st.sampled_from(sorted(UNARY)), max_size=2),
@@ -67,7 +67,7 @@ def test_random_functions_pass_at_all_magnitudes(binary, before_x, before_y, aft
     assert report, report
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["sin", "cos", "tanh", "exp", "log", "sqrt", "reciprocal", "arctan", "erf"]),
     st.sampled_from([1e-12, 1e-6, 1e-2, 1.0, 20.0]),
