@@ -62,13 +62,12 @@ class Weights:
     @property
     def weights(self) -> list[Parameter]:
         """All parameters: first the layer's own, then those of its parts, each one once."""
-        return _once(p for layer in self._tree() for p in layer._parameters())
+        return _once(p for _, own in self._walk() for p in own)
 
     @property
     def trainable_weights(self) -> list[Parameter]:
         """The parameters that an optimizer is to update; none if the layer is frozen."""
-        layers = self._tree(into_frozen=False)
-        return _once(p for layer in layers for p in layer._parameters() if p.trainable)
+        return _once(p for _, own in self._walk(into_frozen=False) for p in own if p.trainable)
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
@@ -85,10 +84,10 @@ class Weights:
         """
         found: list[Tensor] = []
         seen: set[int] = set()
-        for layer in self._tree():
+        for layer, parameters in self._walk():
             if layer._call_number >= self._call_number:  # not left from an earlier call
                 found += layer._call_losses
-            for parameter in layer._parameters():
+            for parameter in parameters:
                 if parameter.regularizer is not None and id(parameter) not in seen:
                     seen.add(id(parameter))
                     found.append(self._scalar(parameter.regularizer(parameter)))
@@ -224,22 +223,37 @@ class Weights:
 
     def _tree(self, into_frozen: bool = True) -> list[Weights]:
         """Return this layer and all layers inside it, each one once, from the outside in."""
-        found: dict[int, Weights] = {}
+        return [layer for layer, _ in self._walk(into_frozen)]
+
+    def _walk(self, into_frozen: bool = True) -> list[tuple[Weights, list[Parameter]]]:
+        """Return the layers of `_tree`, each with its own parameters."""
+        found: dict[int, tuple[Weights, list[Parameter]]] = {}
         waiting: list[Weights] = [self]
         while waiting:
             layer = waiting.pop()
             if id(layer) in found or not (into_frozen or layer._trainable):
                 continue
-            found[id(layer)] = layer
-            inner = [part for part in _members(vars(layer)) if isinstance(part, Weights)]
+            parameters: list[Parameter] = []
+            inner: list[Weights] = []
+            for part in _members(vars(layer)):
+                if isinstance(part, Parameter):
+                    parameters.append(part)
+                else:
+                    inner.append(part)
+            found[id(layer)] = layer, _once(parameters)
             waiting += reversed(inner)
         return list(found.values())
+
+
+_NO_MEMBERS = frozenset({type(None), bool, int, float, str, type(np.dtype(np.float32))})
 
 
 def _members(value: Any) -> Iterator[Parameter | Weights]:
     """Yield the parameters and layers in nested dicts, lists and tuples."""
     parts = value.values() if isinstance(value, dict) else value
     for part in parts:
+        if type(part) in _NO_MEMBERS:  # most attributes, and this is a step's most frequent loop
+            continue
         if isinstance(part, (Parameter, Weights)):
             yield part
         elif isinstance(part, (list, tuple, dict)):

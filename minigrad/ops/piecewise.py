@@ -56,10 +56,10 @@ def sign(x: Operand) -> Any:
 @primitive(upstream=lambda g, y: _where_positive(g, y))
 def _where_positive(upstream: Any, y: Any) -> Any:
     """Return the gradient where the array y is positive, 0 elsewhere."""
-    if compiled(upstream, y):
+    if compiled(y) and compiled(plain := np.ascontiguousarray(upstream), y):
         from minigrad.kernels.cpu import activations  # imported when it is needed
 
-        return activations.where_positive(upstream, y)
+        return activations.where_positive(plain, y)
     return np.where(y > 0, upstream, np.zeros((), upstream.dtype))
 
 

@@ -106,11 +106,22 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     return _log_softmax(x, normalize_axes(axis, x.ndim))
 
 
+def _sparse_fused(g: Any, logits: Any, labels: Any) -> tuple[Any]:
+    """Return the gradient of `_sparse_cross_entropy` on arrays."""
+    last = (logits.ndim - 1,)
+    part = np.ascontiguousarray(_softmax.primitive.forward(logits, last))  # type: ignore[attr-defined]
+    rows = part.reshape(-1, part.shape[-1])
+    rows[np.arange(len(rows)), labels.reshape(-1)] -= 1
+    part *= g[..., None]
+    return (part,)
+
+
 @primitive(
     logits=lambda g, logits, labels: (
         g[..., None]
         * (_softmax(logits, (logits.ndim - 1,)) - one_hot(labels, logits.shape[-1], logits.dtype))
-    )
+    ),
+    fused=_sparse_fused,
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
     _, shifted, total = _log_sum(logits, (logits.ndim - 1,))
