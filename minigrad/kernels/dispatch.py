@@ -1,8 +1,9 @@
 """The table (operation, backend) -> function, and the public functions that look it up.
 
 A backend is a module with one function per operation: `minigrad.kernels.reference` (the
-definition), `minigrad.kernels.cpu` (compiled loops), `minigrad.kernels.cuda` (a GPU). A backend is
-imported when it is first needed, so that importing minigrad compiles nothing.
+definition), `minigrad.kernels.loops` (the same, compiled), `minigrad.kernels.cpu` (fast kernels),
+`minigrad.kernels.cuda` (a GPU). A backend is imported when it is first needed, so that importing
+minigrad compiles nothing.
 
 The public functions check what a compiled kernel could not survive (shapes, dtypes), make arrays
 C-contiguous, and pass them on. float32 and float64 go to the chosen backend. Integers and complex
@@ -45,9 +46,9 @@ __all__ = [
 ]
 
 Array: TypeAlias = NDArray[Any]
-Backend: TypeAlias = Literal["reference", "cpu", "cuda"]
+Backend: TypeAlias = Literal["reference", "loops", "cpu", "cuda"]
 
-BACKENDS: tuple[Backend, ...] = ("reference", "cpu", "cuda")
+BACKENDS: tuple[Backend, ...] = ("reference", "loops", "cpu", "cuda")
 OPERATIONS = (
     "depthwise_forward",
     "depthwise_input_grad",
@@ -83,7 +84,7 @@ class use_backend(ContextDecorator):
 
     Parameters
     ----------
-    name : "reference", "cpu" or "cuda"
+    name : "reference", "loops", "cpu" or "cuda"
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""The CPU backend: loops compiled by numba, spread over threads where that pays."""
+"""The CPU backend: vectors, register tiles and fused passes, compiled by numba."""
 
-from minigrad.kernels.cpu.depthwise import (
+from minigrad.kernels.loops.depthwise import (
     depthwise_forward,
     depthwise_input_grad,
     depthwise_kernel_grad,
 )
-from minigrad.kernels.cpu.pointwise import (
+from minigrad.kernels.loops.pointwise import (
     bias_grad,
     pointwise_forward,
     pointwise_input_grad,

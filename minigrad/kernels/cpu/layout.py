@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
 
-__all__ = ["Array", "Numbers", "add_chunks", "chunking", "from_last", "read_only", "to_last"]
+__all__ = ["Array", "Numbers", "add_chunks", "chunking", "flat", "from_last", "read_only", "to_last"]
 
 Array: TypeAlias = NDArray[Any]
 Numbers: TypeAlias = NDArray[np.int64]
@@ -38,6 +38,13 @@ def from_last(x: Array, data_format: DataFormat) -> Array:
 def read_only(x: Array) -> Array:
     """Return a read-only view of a C-contiguous array: the form of a kernel's inputs."""
     view = x.view()
+    view.setflags(write=False)
+    return view
+
+
+def flat(x: Array) -> Array:
+    """Return a flat read-only view of a C-contiguous array."""
+    view = x.reshape(-1)
     view.setflags(write=False)
     return view
 

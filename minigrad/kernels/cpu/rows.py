@@ -1,0 +1,356 @@
+"""Rows of a depthwise convolution and of its gradients, in register tiles.
+
+Output and input gradient of a depthwise convolution are the same sum, with other numbers:
+
+    y[u] = Σ_t x[start + u * stride + t * hop] k[t]          (for each channel, and over rows)
+
+`convolve_row` computes a run of pixels u of such a row. Pixels that see all taps are computed in
+tiles of six, without looking at borders; the few at the ends see fewer taps and go one by one.
+
+Vectors run over channels. Where these are fewer than the lanes, a run of neighbouring pixels is
+treated as one pixel with many channels, and the kernel is repeated as often (`repeat_kernel`).
+"""
+
+from __future__ import annotations
+
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.simd import (
+    Pointer,
+    Static,
+    add_products,
+    add_taps,
+    add_tile,
+    at,
+    fold,
+    lanes,
+    load_like,
+    load_tile,
+    store_tile,
+    zero_tile,
+)
+
+__all__ = ["add_kernel_grad_row", "convolve_row", "repeat_kernel", "repeats"]
+
+SIX, BROAD, ONE = Static(6, 1), Static(1, 4), Static(1, 1)
+SINGLE = Static(1, 1)
+THREE, FIVE, THREE_BY_TWO = Static(3, 1), Static(5, 1), Static(3, 2)
+THREE_TAPS, FIVE_TAPS, ONE_TAP = Static(3, 2), Static(5, 2), Static(1, 4)
+NEXT, EVERY_SECOND = Static(4, 1), Static(4, 2)
+
+
+@kernel
+def repeats(x: Pointer, channels: int) -> int:
+    """Return how many pixels are treated as one: as many as lanes where channels are few."""
+    return lanes(x) if channels < lanes(x) else 1
+
+
+@kernel
+def repeat_kernel(k: Pointer, taps: int, channels: int, wide: Pointer) -> None:
+    """Repeat each tap's weights side by side, `repeats` times."""
+    times = repeats(k, channels)
+    for t in range(taps):
+        for i in range(times * channels):
+            wide[t * times * channels + i] = k[t * channels + i % channels]
+
+
+@kernel
+def convolve_row(
+    y: Pointer,
+    y_pixel: int,
+    first: int,
+    last: int,
+    x: Pointer,
+    x_pixel: int,
+    x_row: int,
+    width: int,
+    start: int,
+    stride: int,
+    hop: int,
+    k: Pointer,
+    k_row: int,
+    k_hop: int,
+    rows: int,
+    taps: int,
+    channels: int,
+    planes: int,
+    x_plane: int,
+    k_plane: int,
+) -> None:
+    """Compute y[u] = Σ_prt x[row r, plane p, start + u * stride + t * hop] k[p, r, t].
+
+    Parameters
+    ----------
+    y, y_pixel, first, last
+        Where pixel u = 0 would go, elements from pixel to pixel, and the range of u.
+    x, x_pixel, x_row, width
+        Pixel 0 of row r = 0, elements from pixel to pixel and from row to row, pixels in a row.
+        Pixels outside count as zeros.
+    start, stride, hop
+        The pixel that u = 0 sees through t = 0, the steps with u and with t (which is positive).
+    k, k_row, k_hop
+        The weights of r = t = 0, and the elements from row to row and from tap to tap. Repeated as
+        `repeat_kernel` does.
+    rows, taps, channels
+        Ranges of r, t and the channels. All rows exist.
+    planes, x_plane, k_plane
+        The range of p, and the elements from plane to plane.
+    """
+    # Pixels low ... high - 1 see all taps.
+    low = min(last, max(first, -(start // stride)))
+    high = max(low, min(last, (width - 1 - start - (taps - 1) * hop) // stride + 1))
+    for part in range(2):
+        for u in range(first if part == 0 else high, low if part == 0 else last):
+            left = start + u * stride
+            t0 = min(taps, max(0, -(left // hop)))
+            t1 = max(t0, min(taps, (width - 1 - left) // hop + 1))
+            _pixel(
+                at(y, u * y_pixel), at(x, (left + t0 * hop) * x_pixel), x_row, hop * x_pixel,
+                at(k, t0 * k_hop), k_row, k_hop, rows, t1 - t0, channels, planes, x_plane, k_plane,
+            )  # fmt: skip
+    if low == high:
+        return
+    y = at(y, low * y_pixel)
+    x = at(x, (start + low * stride) * x_pixel)
+    count, step, hop = high - low, stride * x_pixel, hop * x_pixel
+    one = lanes(x)
+    if channels < one and planes == 1 and y_pixel == channels and step == channels:
+        # Blocks of as many pixels as lanes fill whole vectors; what is left over fills some.
+        for u in range(0, count, one):
+            _pixel(
+                at(y, u * channels), at(x, u * channels), x_row, hop, k, k_row, k_hop,
+                rows, taps, min(one, count - u) * channels, planes, x_plane, k_plane,
+            )  # fmt: skip
+        return
+    full = channels - channels % one if count >= 6 else 0
+    for c in range(0, full, one):
+        if taps >= 5 and step == hop:
+            _run(
+                FIVE, 5, at(y, c), y_pixel, count, at(x, c), step, step, x_row, hop, at(k, c),
+                k_row, k_hop, rows, taps, planes, x_plane, k_plane,
+            )  # fmt: skip
+        elif taps >= 3 and step == hop:
+            _run(
+                THREE, 3, at(y, c), y_pixel, count, at(x, c), step, step, x_row, hop, at(k, c),
+                k_row, k_hop, rows, taps, planes, x_plane, k_plane,
+            )  # fmt: skip
+        elif taps >= 3 and step == 2 * hop:
+            _run(
+                THREE_BY_TWO, 3, at(y, c), y_pixel, count, at(x, c), step, hop, x_row, hop,
+                at(k, c), k_row, k_hop, rows, taps, planes, x_plane, k_plane,
+            )  # fmt: skip
+        else:
+            _run(
+                SINGLE, 1, at(y, c), y_pixel, count, at(x, c), step, step, x_row, hop, at(k, c),
+                k_row, k_hop, rows, taps, planes, x_plane, k_plane,
+            )  # fmt: skip
+    if full < channels:
+        for u in range(count):
+            _pixel(
+                at(y, u * y_pixel + full), at(x, u * step + full), x_row, hop, at(k, full),
+                k_row, k_hop, rows, taps, channels - full, planes, x_plane, k_plane,
+            )  # fmt: skip
+
+
+@kernel
+def _pixel(
+    y: Pointer,
+    x: Pointer,
+    x_row: int,
+    x_hop: int,
+    k: Pointer,
+    k_row: int,
+    k_hop: int,
+    rows: int,
+    taps: int,
+    channels: int,
+    planes: int,
+    x_plane: int,
+    k_plane: int,
+) -> None:
+    """Compute all channels of one pixel, four vectors at a time."""
+    four = 4 * lanes(x)
+    c = 0
+    while c < channels:
+        if c + four <= channels:
+            tile = zero_tile(BROAD, x)
+            for p in range(planes):
+                for r in range(rows):
+                    for t in range(taps):
+                        tile = add_taps(
+                            tile, SINGLE, x, c + p * x_plane + r * x_row + t * x_hop, 0,
+                            k, c + p * k_plane + r * k_row + t * k_hop, 0, None,
+                        )  # fmt: skip
+            store_tile(tile, y, c, 0, None)
+            c += four
+        else:
+            n = channels - c
+            tile_one = zero_tile(ONE, x)
+            for p in range(planes):
+                for r in range(rows):
+                    for t in range(taps):
+                        tile_one = add_taps(
+                            tile_one, SINGLE, x, c + p * x_plane + r * x_row + t * x_hop, 0,
+                            k, c + p * k_plane + r * k_row + t * k_hop, 0, n,
+                        )  # fmt: skip
+            store_tile(tile_one, y, c, 0, n)
+            c += lanes(x)
+
+
+@kernel
+def _run(
+    group: Static,
+    group_size: int,
+    y: Pointer,
+    y_pixel: int,
+    count: int,
+    x: Pointer,
+    x_pixel: int,
+    x_unit: int,
+    x_row: int,
+    x_hop: int,
+    k: Pointer,
+    k_row: int,
+    k_hop: int,
+    rows: int,
+    taps: int,
+    planes: int,
+    x_plane: int,
+    k_plane: int,
+) -> None:
+    """Compute one vector of channels of six or more pixels, in tiles of six.
+
+    The last tile overlaps its neighbour where fewer are left over: computing some pixels twice is
+    cheaper than small tiles. Taps are taken in groups that share their loads, then one by one.
+    """
+    for u in range(0, count, 6):
+        u = min(u, count - 6)
+        tile = zero_tile(SIX, x)
+        for p in range(planes):
+            for r in range(rows):
+                i, j, t = u * x_pixel + p * x_plane + r * x_row, p * k_plane + r * k_row, 0
+                while t + group_size <= taps:
+                    tile = add_taps(
+                        tile, group, x, i + t * x_hop, x_unit, k, j + t * k_hop, k_hop, None
+                    )
+                    t += group_size
+                while t < taps:
+                    tile = add_taps(
+                        tile, SINGLE, x, i + t * x_hop, x_pixel, k, j + t * k_hop, 0, None
+                    )
+                    t += 1
+        store_tile(tile, y, u * y_pixel, y_pixel, None)
+
+
+@kernel
+def add_kernel_grad_row(
+    g: Pointer,
+    g_hop: int,
+    x: Pointer,
+    x_pixel: int,
+    width: int,
+    start: int,
+    stride: int,
+    hop: int,
+    y: Pointer,
+    y_pixel: int,
+    count: int,
+    taps: int,
+    channels: int,
+) -> None:
+    """Add Σ_u x[start + u * stride + t * hop] y[u] to g[t], for every t and channel.
+
+    `g` is repeated like a kernel (`repeat_kernel`); the sum of its repetitions is the gradient.
+    """
+    one = lanes(x)
+    if channels < one and y_pixel == channels and stride == 1:
+        for t in range(taps):
+            offset = start + t * hop
+            first = max(0, -offset)
+            last = max(first, min(count, width - offset))
+            block, blocks = one * channels, (last - first) // one
+            rest = (last - first) % one * channels
+            target, left, right = (
+                at(g, t * g_hop), at(x, (first + offset) * channels), at(y, first * channels)
+            )  # fmt: skip
+            for c in range(0, block, one):
+                _grad_run(
+                    ONE_TAP, NEXT, at(target, c), 0, at(left, c), block, block,
+                    at(right, c), block, blocks, one,
+                )  # fmt: skip
+            for c in range(0, rest, one):
+                _grad_run(
+                    ONE_TAP, NEXT, at(target, c), 0, at(left, blocks * block + c), block, block,
+                    at(right, blocks * block + c), block, 1, min(one, rest - c),
+                )  # fmt: skip
+        return
+    # Pixels low ... high - 1 see all taps; the others are added tap by tap.
+    low = min(count, max(0, -(start // stride)))
+    high = max(low, min(count, (width - 1 - start - (taps - 1) * hop) // stride + 1))
+    step = stride * x_pixel
+    for c in range(0, channels, one):
+        left, right, target = at(x, (start + low * stride) * x_pixel + c), at(y, low * y_pixel + c), at(g, c)
+        inner = True
+        if channels - c < one or high - low < 4:
+            inner = False
+        elif taps == 3 and stride == hop:
+            _grad_run(
+                THREE_TAPS, NEXT, target, g_hop, left, step, hop * x_pixel,
+                right, y_pixel, high - low, None,
+            )  # fmt: skip
+        elif taps == 5 and stride == hop:
+            _grad_run(
+                FIVE_TAPS, NEXT, target, g_hop, left, step, hop * x_pixel,
+                right, y_pixel, high - low, None,
+            )  # fmt: skip
+        elif taps == 3 and stride == 2 * hop:
+            _grad_run(
+                THREE_TAPS, EVERY_SECOND, target, g_hop, left, step, hop * x_pixel,
+                right, y_pixel, high - low, None,
+            )  # fmt: skip
+        else:
+            inner = False
+        for t in range(taps):
+            offset = start + t * hop
+            first = min(count, max(0, -(offset // stride)))
+            last = max(first, min(count, (width - 1 - offset) // stride + 1))
+            for part in range(2 if inner else 1):
+                begin, end = first, last
+                if inner and part == 0:
+                    end = low
+                elif inner:
+                    begin = high
+                if begin < end:
+                    _grad_run(
+                        ONE_TAP, NEXT, at(target, t * g_hop), 0,
+                        at(x, (offset + begin * stride) * x_pixel + c), step, step,
+                        at(y, begin * y_pixel + c), y_pixel, end - begin, min(one, channels - c),
+                    )  # fmt: skip
+
+
+@kernel
+def _grad_run(
+    shape: Static,
+    pixels: Static,
+    g: Pointer,
+    g_hop: int,
+    x: Pointer,
+    x_pixel: int,
+    x_unit: int,
+    y: Pointer,
+    y_pixel: int,
+    count: int,
+    n: int | None,
+) -> None:
+    """Add the products of `count` pixels, for one vector of channels and the taps of a tile."""
+    tile = zero_tile(shape, x)
+    u = 0
+    while u + 4 <= count:
+        tile = add_products(
+            tile, pixels, x, u * x_pixel, x_unit, y, u * y_pixel, y_pixel, n
+        )
+        u += 4
+    while u < count:
+        tile = add_products(tile, SINGLE, x, u * x_pixel, x_unit, y, u * y_pixel, y_pixel, n)
+        u += 1
+    total = fold(tile)
+    store_tile(add_tile(total, load_like(total, g, 0, g_hop, n)), g, 0, g_hop, n)
