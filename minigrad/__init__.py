@@ -1,4 +1,85 @@
-"""minigrad."""
+"""minigrad: a small autograd framework compiled by numba, around Keras' SeparableConv2D.
+
+Examples
+--------
+>>> import minigrad as mg
+>>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+>>> (x * x).sum().backward()
+>>> x.grad.numpy()
+array([[2., 4.],
+       [6., 8.]], dtype=float32)
+"""
+
+from minigrad import (
+    activations,
+    autograd,
+    callbacks,
+    config,
+    constraints,
+    datasets,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    visualization,
+)
+from minigrad.autograd import (
+    Tensor,
+    enable_grad,
+    functional,
+    grad,
+    is_grad_enabled,
+    no_grad,
+    primitive,
+    tensor,
+)
+from minigrad.environment import doctor, warmup
+
+# The function takes the name of its package: `from minigrad.gradcheck import ...` works as well.
+from minigrad.gradcheck import check_layer, gradcheck, gradgradcheck
+from minigrad.kernels import use_backend
+from minigrad.models import Model, Sequential
+from minigrad.random import set_random_seed
+
 __version__ = "0.1.0"
-from minigrad import ops
-from minigrad.autograd import Tensor, tensor, no_grad, grad, functional, primitive
+
+__all__ = [
+    "Model",
+    "Sequential",
+    "Tensor",
+    "activations",
+    "autograd",
+    "callbacks",
+    "check_layer",
+    "config",
+    "constraints",
+    "datasets",
+    "doctor",
+    "enable_grad",
+    "functional",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "initializers",
+    "is_grad_enabled",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "no_grad",
+    "ops",
+    "optimizers",
+    "primitive",
+    "random",
+    "regularizers",
+    "set_random_seed",
+    "tensor",
+    "use_backend",
+    "visualization",
+    "warmup",
+]

@@ -55,8 +55,8 @@ def softplus(x: Any) -> Tensor:
     Examples
     --------
     >>> import minigrad as mg
-    >>> mg.activations.softplus(mg.tensor([0.0, 1000.0])).numpy()
-    array([   0.6931472, 1000.       ], dtype=float32)
+    >>> mg.activations.softplus(mg.tensor([-1000.0, 1000.0])).numpy()
+    array([   0., 1000.], dtype=float32)
     """
     return ops.softplus(x)
 
@@ -70,8 +70,8 @@ def softsign(x: Any) -> Tensor:
     >>> mg.activations.softsign(mg.tensor([-1.0, 3.0])).numpy()
     array([-0.5 ,  0.75], dtype=float32)
     """
-    x = constant(x)
-    return x / (1.0 + ops.abs(x))
+    t = constant(x)
+    return t / (1.0 + ops.abs(t))
 
 
 def swish(x: Any) -> Tensor:
@@ -83,8 +83,8 @@ def swish(x: Any) -> Tensor:
     >>> mg.activations.swish(mg.tensor([0.0, 100.0])).numpy()
     array([  0., 100.], dtype=float32)
     """
-    x = constant(x)
-    return x * ops.sigmoid(x)
+    t = constant(x)
+    return t * ops.sigmoid(t)
 
 
 silu = swish
@@ -105,10 +105,10 @@ def gelu(x: Any, approximate: bool = False) -> Tensor:
     >>> mg.activations.gelu(mg.tensor([-1.0, 1.0])).numpy()
     array([-0.15865526,  0.8413447 ], dtype=float32)
     """
-    x = constant(x)
+    t = constant(x)
     if approximate:
-        return 0.5 * x * (1.0 + ops.tanh(_SQRT_2_OVER_PI * (x + 0.044715 * x * x * x)))
-    return 0.5 * x * (1.0 + ops.erf(x * _SQRT_HALF))
+        return 0.5 * t * (1.0 + ops.tanh(_SQRT_2_OVER_PI * (t + 0.044715 * t * t * t)))
+    return 0.5 * t * (1.0 + ops.erf(t * _SQRT_HALF))
 
 
 def mish(x: Any) -> Tensor:
@@ -120,8 +120,8 @@ def mish(x: Any) -> Tensor:
     >>> mg.activations.mish(mg.tensor([0.0, 100.0])).numpy()
     array([  0., 100.], dtype=float32)
     """
-    x = constant(x)
-    return x * ops.tanh(ops.softplus(x))
+    t = constant(x)
+    return t * ops.tanh(ops.softplus(t))
 
 
 def softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
@@ -163,13 +163,13 @@ def log_softmax(x: Any, axis: int | tuple[int, ...] = -1) -> Tensor:
 
 
 def _with_batch(x: Any, name: str) -> Tensor:
-    x = constant(x)
-    if x.ndim < 2:
+    t = constant(x)
+    if t.ndim < 2:
         raise ValueError(
             f"{name} needs an input with at least 2 axes, the first for the examples. "
-            f"Received: shape={x.shape}"
+            f"Received: shape={t.shape}"
         )
-    return x
+    return t
 
 
 def _axis(axis: Any) -> Any:

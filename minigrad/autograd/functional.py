@@ -75,8 +75,8 @@ def grad(
     )
     parts = []
     for target in targets:
-        hit = found.get(id(target._node))
-        parts.append(wrap(np.zeros_like(target._data)) if hit is None else hit[1])
+        hit = None if target._node is None else found.get(target._node)
+        parts.append(wrap(np.zeros_like(target._data)) if hit is None else hit)
     return parts[0] if isinstance(inputs, Tensor) else tuple(parts)
 
 

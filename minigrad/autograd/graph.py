@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Hook = Callable[["Tensor"], "Tensor | None"]
 
 number = itertools.count().__next__
+_number = operator.attrgetter("number")
 
 
 class _Recording(threading.local):
@@ -88,6 +90,10 @@ def is_grad_enabled() -> bool:
     return recording.on
 
 
+def RETAIN(gradient: Tensor) -> None:
+    """Stand among the hooks of a node whose gradient is to be collected in its ``grad``."""
+
+
 class HookHandle:
     """What `Tensor.register_hook` returns; call `remove` to take the hook away."""
 
@@ -144,7 +150,7 @@ class Node:
 
 
 class Leaf:
-    """The end of the tape behind a tensor made with ``requires_grad=True``: gradients collect here."""
+    """The end of the tape behind a tensor with ``requires_grad=True``; gradients collect here."""
 
     __slots__ = ("__weakref__", "dtype", "grad", "hooks", "shape")
 
@@ -157,26 +163,31 @@ class Leaf:
 
 def _reachable(roots: Sequence[Node | Leaf]) -> list[Node]:
     """Return all nodes that ``roots`` depend on, newest first."""
-    nodes = {id(root): root for root in roots if isinstance(root, Node)}
-    stack = list(nodes.values())
+    seen = {root for root in roots if isinstance(root, Node)}
+    stack = list(seen)
     while stack:
         node = stack.pop()
-        if node.freed:
+        if node.args is None:
             raise RuntimeError(
                 f"The graph of this result was already used by a backward pass (at operation "
-                f"'{node.op.name}') and its saved values are freed. Call backward(retain_graph=True) "
-                f"the first time to walk it twice, or compute the result again."
+                f"'{node.op.name}') and its saved values are freed. Call "
+                f"backward(retain_graph=True) the first time to walk it twice, or compute the "
+                f"result again."
             )
         for parent in node.parents:
-            if isinstance(parent, Node) and id(parent) not in nodes:
-                nodes[id(parent)] = parent
+            if type(parent) is Node and parent not in seen:
+                seen.add(parent)
                 stack.append(parent)
-    return sorted(nodes.values(), key=lambda node: node.number, reverse=True)
+    return sorted(seen, key=_number, reverse=True)
 
 
-def _run_hooks(hooks: list[Hook] | None, gradient: Tensor) -> Tensor:
-    for hook in tuple(hooks or ()):
-        replacement = hook(gradient)
+def _run_hooks(where: Node | Leaf, gradient: Tensor) -> Tensor:
+    """Return the gradient as the hooks of a node or leaf leave it."""
+    hooks = where.hooks
+    if not hooks:
+        return gradient
+    for hook in tuple(hooks):
+        replacement = None if hook is RETAIN else hook(gradient)
         if replacement is not None:
             if replacement.shape != gradient.shape:
                 raise ValueError(
@@ -184,7 +195,15 @@ def _run_hooks(hooks: list[Hook] | None, gradient: Tensor) -> Tensor:
                     f"received {replacement.shape}."
                 )
             gradient = replacement
+    if RETAIN in hooks:
+        accumulate(where, gradient)
     return gradient
+
+
+def accumulate(where: Node | Leaf, gradient: Tensor) -> None:
+    """Add a gradient to what a node or leaf has collected; this is not recorded."""
+    with _SetRecording(False):
+        where.grad = gradient.detach() if where.grad is None else where.grad + gradient
 
 
 def walk(
@@ -194,7 +213,7 @@ def walk(
     *,
     retain_graph: bool,
     create_graph: bool,
-) -> dict[int, tuple[Node | Leaf, Tensor]]:
+) -> dict[Node | Leaf, Tensor]:
     """Carry ``gradients`` from ``roots`` back through the graph.
 
     Parameters
@@ -212,49 +231,52 @@ def walk(
     Returns
     -------
     dict
-        ``id(source)`` -> (source, gradient), where the source is the Node or Leaf behind a target.
+        From the node or leaf behind each target that was reached to its gradient.
     """
     sources: list[Any] = [root._node for root in roots]
     order = _reachable(sources)
-    wanted = None if targets is None else {id(target._node) for target in targets}
+    wanted: set[Any] | None = None if targets is None else {target._node for target in targets}
+    useful = set() if wanted is None else _leading_to(wanted, order)
 
-    useful: set[int] = set()  # nodes from which a target can be reached
-    if wanted is not None:
-        for node in reversed(order):
-            if any(id(p) in wanted or id(p) in useful for p in node.parents if p is not None):
-                useful.add(id(node))
-
-    pending: dict[int, tuple[Node | Leaf, Tensor]] = {}
-
-    def collect(where: Node | Leaf, gradient: Tensor) -> None:
-        before = pending.get(id(where))
-        pending[id(where)] = (where, gradient if before is None else before[1] + gradient)
-
-    found: dict[int, tuple[Node | Leaf, Tensor]] = {}
+    pending: dict[Any, Tensor] = {}  # gradients of which more parts may come
+    found: dict[Node | Leaf, Tensor] = {}
     with _SetRecording(create_graph):
-        for start, gradient in zip(sources, gradients, strict=True):
-            collect(start, gradient)
+        for source, gradient in zip(sources, gradients, strict=True):
+            before = pending.get(source)
+            pending[source] = gradient if before is None else before + gradient
         for node in order:
-            if id(node) not in pending:
+            arrived = pending.pop(node, None)
+            if arrived is None:
                 continue
-            gradient = _run_hooks(node.hooks, pending.pop(id(node))[1])
-            if wanted is not None:
-                if id(node) in wanted:
-                    found[id(node)] = (node, gradient)
-                if id(node) not in useful:
+            if node.hooks:
+                arrived = _run_hooks(node, arrived)
+            if wanted is None:
+                wants = tuple([parent is not None for parent in node.parents])
+            else:
+                if node in wanted:
+                    found[node] = arrived
+                if node not in useful:
                     continue
-            wants = tuple(
-                p is not None and (wanted is None or id(p) in wanted or id(p) in useful)
-                for p in node.parents
-            )
-            for parent, part in zip(
-                node.parents, node.op.pull_back(node, gradient, wants, create_graph), strict=True
-            ):
-                if part is not None and parent is not None:
-                    collect(parent, part)
+                wants = tuple([parent in wanted or parent in useful for parent in node.parents])
+            parts = node.op.pull_back(node, arrived, wants, create_graph)
+            for parent, part in zip(node.parents, parts, strict=True):
+                if part is not None:
+                    before = pending.get(parent)
+                    pending[parent] = part if before is None else before + part
             if not retain_graph:
                 node.free()
-        for key, (leaf, gradient) in pending.items():
-            if not isinstance(leaf, Node) and (wanted is None or key in wanted):
-                found[key] = (leaf, _run_hooks(leaf.hooks, gradient))
+        for leaf, gradient in pending.items():
+            if type(leaf) is Leaf and (wanted is None or leaf in wanted):
+                found[leaf] = _run_hooks(leaf, gradient)
     return found
+
+
+def _leading_to(wanted: set[Any], order: list[Node]) -> set[Any]:
+    """Return the nodes that depend on one of the wanted nodes and leaves."""
+    reaching: set[Any] = set()
+    for node in reversed(order):
+        for parent in node.parents:
+            if parent in wanted or parent in reaching:
+                reaching.add(node)
+                break
+    return reaching

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import config
 from minigrad.autograd import graph
 from minigrad.autograd.convert import as_array, plain
 from minigrad.autograd.graph import Hook, HookHandle, Leaf, Node
@@ -110,8 +111,8 @@ class Tensor(Operations):
             return
         if isinstance(self._node, Node):
             raise RuntimeError(
-                f"This tensor is the result of '{self.op}'; whether it requires gradients follows from its "
-                f"arguments. Use detach() for a tensor without history."
+                f"This tensor is the result of '{self.op}'; whether it requires gradients follows "
+                f"from its arguments. Use detach() for a tensor without history."
             )
         _check_differentiable(self.dtype)
         self._node = Leaf(self.shape, self.dtype) if value else None
@@ -246,8 +247,8 @@ class Tensor(Operations):
         """
         upstream = _upstream(self, gradient)
         found = graph.walk([self], [upstream], None, retain_graph=retain_graph, create_graph=False)
-        for leaf, part in found.values():
-            _accumulate(leaf, part)
+        for leaf, part in found.items():
+            graph.accumulate(leaf, part)
 
     def zero_grad(self) -> None:
         """Forget the accumulated gradient."""
@@ -276,16 +277,15 @@ class Tensor(Operations):
         return HookHandle(self._node.hooks, hook)
 
     def retain_grad(self) -> None:
-        """Let `backward` fill ``grad`` of this intermediate result as well, as it does for leaves."""
-        node = self._node
-        if isinstance(node, Node):
-            self.register_hook(lambda gradient: _accumulate(node, gradient))
+        """Let `backward` fill ``grad`` of this result as well, as it does for leaves."""
+        if isinstance(self._node, Node) and graph.RETAIN not in (self._node.hooks or ()):
+            self.register_hook(graph.RETAIN)
 
     # ------------------------------------------------------------------ Python and NumPy protocols
 
     def _on_host(self) -> np.ndarray[Any, Any]:
         data = self._data
-        return data if isinstance(data, np.ndarray) else data.get()  # type: ignore[no-any-return]
+        return data if isinstance(data, np.ndarray) else data.get()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self._on_host()
@@ -362,7 +362,7 @@ def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
     if isinstance(array, np.generic):  # NumPy turns results without axes into scalars
         array = np.asarray(array)
     if isinstance(array, np.ndarray):
-        array.setflags(False)
+        array.setflags(write=False)
     result = object.__new__(Tensor)
     result._data = array
     result._node = node
@@ -375,30 +375,26 @@ def constant(value: Any) -> Tensor:
 
 
 def _check_differentiable(dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "fc":
+    if dtype.name not in config.FLOAT_TYPES:
         raise TypeError(
-            f"Only floating point tensors can require gradients. Received: dtype={dtype}. "
+            f"Only float32 and float64 tensors can require gradients. Received: dtype={dtype}. "
             f"Pass dtype='float32' or dtype='float64'."
         )
-
-
-def _accumulate(where: Node | Leaf, part: Tensor) -> None:
-    with graph.no_grad():
-        where.grad = part.detach() if where.grad is None else where.grad + part
 
 
 def _upstream(output: Tensor, gradient: Any) -> Tensor:
     """Return the checked upstream gradient for ``output``."""
     if not output.requires_grad:
         raise RuntimeError(
-            "This tensor does not require gradients: none of the tensors it was computed from was made "
-            "with requires_grad=True (or it was computed inside no_grad())."
+            "This tensor does not require gradients: none of the tensors it was computed from was "
+            "made with requires_grad=True (or it was computed inside no_grad())."
         )
     if gradient is None:
         if output.size != 1:
             raise RuntimeError(
-                f"backward() without a gradient needs a single number, such as a loss. This tensor has "
-                f"shape {output.shape}: pass gradient=..., or reduce it first with .sum() or .mean()."
+                f"backward() without a gradient needs a single number, such as a loss. This tensor "
+                f"has shape {output.shape}: pass gradient=..., or reduce it first with .sum() or "
+                f".mean()."
             )
         return wrap(np.ones_like(output._data))
     upstream = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)

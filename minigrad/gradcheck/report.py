@@ -111,6 +111,13 @@ class GradCheckReport:
         count = sum(check.checks for check in self.inputs)
         verdict = "passed" if self.passed else "FAILED"
         lines = [f"gradcheck of {self.function}: {verdict} ({count} {what} compared)"]
+        lines += self._table() if self.inputs else []
+        lines += [f"  {check.name}: {check.problem}" for check in self.inputs if check.problem]
+        lines += [f"  problem: {problem}" for problem in self.problems]
+        lines += [f"  note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def _table(self) -> list[str]:
         rows = [("input", "shape", "error", "tolerance", "")] + [
             (
                 c.name,
@@ -122,15 +129,11 @@ class GradCheckReport:
             for c in self.inputs
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        lines += [
+        return [
             f"  {row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}"
             f"  {row[3]:>{widths[3]}}  {row[4]}".rstrip()
             for row in rows
         ]
-        lines += [f"  {check.name}: {check.problem}" for check in self.inputs if check.problem]
-        lines += [f"  problem: {problem}" for problem in self.problems]
-        lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain dictionaries, lists and numbers (ready for JSON)."""

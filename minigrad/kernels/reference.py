@@ -8,12 +8,16 @@ and channels. Works for every dtype that can be added and multiplied, complex nu
 Notation, for channels_last arrays:
 
 - x[n, i, j, c]: input; y[n, i, j, q]: output; K[a, b, c, m]: depthwise kernel, q = c M + m;
-- X[n, r, s, c]: the input with its padding, so X[n, i + top, j + left, c] = x[n, i, j, c];
-- output pixel (i, j) and tap (a, b) meet at X[n, i sh + a dh, j sw + b dw]
-  (sh, sw: strides; dh, dw: dilation rates). No tap is flipped: it is a cross-correlation.
+- output pixel (i, j) sees input pixel (r, s) through tap (a, b) when
 
-A depthwise convolution is a sum of products x K y', so each of its three maps (output, gradient of
-the input, gradient of the kernel) visits the same triples and adds to another member of the triple.
+      r = i sh + a dh - top   and   s = j sw + b dw - left
+
+  (sh, sw: strides; dh, dw: dilation rates). No tap is flipped: it is a cross-correlation. A tap
+  that falls outside the image contributes nothing, which is what padding with zeros means.
+
+A depthwise convolution is a sum of products, so its three maps (the output, the gradient of the
+input, the gradient of the kernel) visit the same triples (output pixel, tap, input pixel), and each
+adds the product of two of them to the third.
 """
 
 from __future__ import annotations
@@ -45,43 +49,40 @@ Array = NDArray[Any]
 
 
 def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
-    """Return y[n, i, j, c M + m] = Σ_ab X[n, i sh + a dh, j sw + b dw, c] K[a, b, c, m]."""
-    padded = _pad(_to_last(x, geometry.data_format), geometry)
+    """Return y[n, i, j, c M + m] = Σ_ab x[n, r, s, c] K[a, b, c, m]."""
+    x = _to_last(x, geometry.data_format)
     batch, channels, multiplier = len(x), kernel.shape[2], kernel.shape[3]
     y = np.zeros((batch, *geometry.output_size, channels, multiplier), x.dtype)
     for i, j, a, b, r, s in _meetings(geometry):
-        y[:, i, j] += padded[:, r, s, :, np.newaxis] * kernel[a, b]
-    return _from_last(
-        y.reshape(batch, *geometry.output_size, channels * multiplier), geometry.data_format
-    )
+        y[:, i, j] += x[:, r, s, :, np.newaxis] * kernel[a, b]
+    merged = y.reshape(batch, *geometry.output_size, channels * multiplier)
+    return _from_last(merged, geometry.data_format)
 
 
 def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Array:
-    """Return dX[n, i sh + a dh, j sw + b dw, c] = Σ dy[n, i, j, c M + m] K[a, b, c, m], cropped.
+    """Return dx[n, r, s, c] = Σ dy[n, i, j, c M + m] K[a, b, c, m].
 
-    The sum runs over all (i, j, a, b) that meet at the same pixel, and over m. Cropping the padding
-    from dX gives the gradient of x; pixels that no window reaches get exactly 0.
+    The sum runs over all (i, j, a, b) that meet pixel (r, s), and over m. A pixel that no window
+    reaches gets exactly 0.
     """
     dy = _to_last(dy, geometry.data_format)
     batch, channels, multiplier = len(dy), kernel.shape[2], kernel.shape[3]
     dy = dy.reshape(batch, *geometry.output_size, channels, multiplier)
-    (top, _), (left, _) = geometry.pads
-    height, width = geometry.input_size
-    padded = _pad(np.zeros((batch, height, width, channels), dy.dtype), geometry)
+    dx = np.zeros((batch, *geometry.input_size, channels), dy.dtype)
     for i, j, a, b, r, s in _meetings(geometry):
-        padded[:, r, s] += (dy[:, i, j] * kernel[a, b]).sum(axis=-1)
-    return _from_last(padded[:, top : top + height, left : left + width], geometry.data_format)
+        dx[:, r, s] += (dy[:, i, j] * kernel[a, b]).sum(axis=-1, dtype=dy.dtype)
+    return _from_last(dx, geometry.data_format)
 
 
 def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplier: int) -> Array:
-    """Return dK[a, b, c, m] = Σ_nij X[n, i sh + a dh, j sw + b dw, c] dy[n, i, j, c M + m]."""
-    padded = _pad(_to_last(x, geometry.data_format), geometry)
-    dy = _to_last(dy, geometry.data_format)
-    batch, channels = len(padded), padded.shape[3]
+    """Return dK[a, b, c, m] = Σ_nij x[n, r, s, c] dy[n, i, j, c M + m]."""
+    x, dy = _to_last(x, geometry.data_format), _to_last(dy, geometry.data_format)
+    batch, channels = len(x), x.shape[3]
     dy = dy.reshape(batch, *geometry.output_size, channels, multiplier)
     gradient = np.zeros((*geometry.kernel_size, channels, multiplier), x.dtype)
     for i, j, a, b, r, s in _meetings(geometry):
-        gradient[a, b] += (padded[:, r, s, :, np.newaxis] * dy[:, i, j]).sum(axis=0)
+        product = x[:, r, s, :, np.newaxis] * dy[:, i, j]
+        gradient[a, b] += product.sum(axis=0, dtype=x.dtype)
     return gradient
 
 
@@ -113,7 +114,8 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     gradient = np.zeros((1, 1, x.shape[3], dy.shape[3]), x.dtype)
     for i in range(x.shape[1]):
         for j in range(x.shape[2]):
-            gradient[0, 0] += (x[:, i, j, :, np.newaxis] * dy[:, i, j, np.newaxis, :]).sum(axis=0)
+            product = x[:, i, j, :, np.newaxis] * dy[:, i, j, np.newaxis, :]
+            gradient[0, 0] += product.sum(axis=0, dtype=x.dtype)
     return gradient
 
 
@@ -159,27 +161,22 @@ def separable_backward(
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     """Return the maximum of each window, and where it was found.
 
-    y[n, i, j, c] = max_ab x[n, i sh + a dh - top, j sw + b dw - left, c], over the taps that lie
-    inside the image. The first maximum wins; NaN counts as larger than everything. The second
-    array holds the winner's position r W + s in the image, or -1 where a window has no pixel inside
-    the image (its maximum is then the smallest number there is).
+    y[n, i, j, c] = max_ab x[n, r, s, c], over the taps that lie inside the image. The first maximum
+    wins; NaN counts as larger than everything. The second array holds the winner's position r W + s
+    in the image, or -1 where a window has no pixel inside the image (its maximum is then the
+    smallest number there is).
     """
     x = _to_last(x, geometry.data_format)
-    (top, _), (left, _) = geometry.pads
-    height, width = geometry.input_size
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     shape = (len(x), *geometry.output_size, x.shape[3])
     y = np.full(shape, lowest, x.dtype)
     argmax = np.full(shape, -1, np.int64)
     for i, j, _, _, r, s in _meetings(geometry):
-        row, column = r - top, s - left
-        if not (0 <= row < height and 0 <= column < width):
-            continue
-        value, best, found = x[:, row, column], y[:, i, j], argmax[:, i, j] >= 0
-        # The second test is "value is NaN, best is not": nothing is larger than a NaN.
+        value, best, found = x[:, r, s], y[:, i, j], argmax[:, i, j] >= 0
+        # The last test is "value is NaN, best is not": nothing is larger than a NaN.
         better = ~found | (value > best) | ((value != value) & (best == best))
         y[:, i, j] = np.where(better, value, best)
-        argmax[:, i, j] = np.where(better, row * width + column, argmax[:, i, j])
+        argmax[:, i, j] = np.where(better, r * geometry.input_size[1] + s, argmax[:, i, j])
     return _from_last(y, geometry.data_format), _from_last(argmax, geometry.data_format)
 
 
@@ -190,25 +187,22 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     batch, channels = len(dy), dy.shape[3]
     dx = np.zeros((batch, height * width, channels), dy.dtype)
     for n, i, j, c in np.ndindex(*dy.shape):
-        if argmax[n, i, j, c] >= 0:
+        if 0 <= argmax[n, i, j, c] < height * width:
             dx[n, argmax[n, i, j, c], c] += dy[n, i, j, c]
     return _from_last(dx.reshape(batch, height, width, channels), geometry.data_format)
 
 
 def _meetings(geometry: ConvGeometry) -> Iterator[tuple[int, int, int, int, int, int]]:
-    """Yield (i, j, a, b, r, s): output pixel (i, j) sees padded pixel (r, s) through tap (a, b)."""
+    """Yield all (i, j, a, b, r, s): output pixel (i, j) sees pixel (r, s) through tap (a, b)."""
+    (top, _), (left, _) = geometry.pads
     for i in range(geometry.output_size[0]):
         for j in range(geometry.output_size[1]):
             for a in range(geometry.kernel_size[0]):
                 for b in range(geometry.kernel_size[1]):
-                    r = i * geometry.strides[0] + a * geometry.dilation_rate[0]
-                    s = j * geometry.strides[1] + b * geometry.dilation_rate[1]
-                    yield i, j, a, b, r, s
-
-
-def _pad(x: Array, geometry: ConvGeometry) -> Array:
-    """Return channels_last x with its zeros around it."""
-    return np.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+                    r = i * geometry.strides[0] + a * geometry.dilation_rate[0] - top
+                    s = j * geometry.strides[1] + b * geometry.dilation_rate[1] - left
+                    if 0 <= r < geometry.input_size[0] and 0 <= s < geometry.input_size[1]:
+                        yield i, j, a, b, r, s
 
 
 def _to_last(x: Array, data_format: DataFormat) -> Array:

@@ -33,7 +33,7 @@ def axes(ax: Any, width: float, height: float) -> Axes:
     if ax is None:
         from matplotlib import pyplot
 
-        _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
+        _, ax = pyplot.subplots(figsize=(width, height), layout="compressed")
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be a matplotlib Axes or None. Received: {type(ax).__name__}")
     return ax

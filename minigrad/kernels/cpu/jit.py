@@ -110,6 +110,7 @@ class ParallelKernel(Generic[*Ts]):
 
     def __init__(self, task: Callable[[int, *Ts], None]) -> None:
         functools.update_wrapper(self, task)
+        self.__name__ = task.__name__
         self._task = kernel(task)
         self._addresses: dict[tuple[object, ...], int] = {}
 
@@ -120,17 +121,22 @@ class ParallelKernel(Generic[*Ts]):
                 self._task(number, *args)
             return
         # A list comprehension: in a place this hot a generator would cost as much again.
-        kinds = tuple([(a.dtype.char, a.ndim) if isinstance(a, np.ndarray) else type(a) for a in args])
+        kinds = tuple(
+            [(a.dtype.char, a.ndim) if isinstance(a, np.ndarray) else type(a) for a in args]
+        )
         address = self._addresses.get(kinds)
         if address is None:
             address = self._addresses[kinds] = self._compile(args)
         if tasks > 1 and work >= SPREAD_FROM and _threads.acquire():
             try:
-                _run_on_threads(tasks, address, *args)
+                failed = _run_on_threads(tasks, address, *args)
             finally:
                 _threads.release()
         else:
-            _run_in_order(tasks, address, *args)
+            failed = _run_in_order(tasks, address, *args)
+        if failed:
+            # Kernels do no more than allocate a scratch array, so nothing else can go wrong.
+            raise MemoryError(f"A task of the kernel {self.__name__} could not get its memory")
 
     def _compile(self, args: tuple[Any, ...]) -> int:
         """Return the address of the task's machine code for arguments like these."""
@@ -189,37 +195,40 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def _call_address(typing_context: Any, address: Any, number: Any, arguments: Any) -> Any:
-    """Call the compiled task at an address: task(number, *arguments)."""
+    """Call the compiled task at an address; return whether it failed: task(number, *arguments)."""
     if not all(t.layout == "C" for t in arguments.types if isinstance(t, _numba.types.Array)):
         raise _numba.errors.TypingError("kernels take C-contiguous arrays only")
     none = _numba.types.none
-    inner = none(number, *arguments.types)
+    types = (number, *arguments.types)
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        function_type = context.call_conv.get_function_type(none, inner.args)
+        function_type = context.call_conv.get_function_type(none, types)
         function = builder.inttoptr(values[0], function_type.as_pointer())
         members = _cgutils.unpack_tuple(builder, values[2], len(arguments))
         status, _ = context.call_conv.call_function(
-            builder, function, none, inner.args, [values[1], *members]
+            builder, function, none, types, [values[1], *members]
         )
-        with _cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
+        return status.is_error
 
-    return none(address, number, arguments), generate
+    return _numba.types.boolean(address, number, arguments), generate
 
 
 _call: Any = _numba.extending.intrinsic(_call_address)
 
 
-def _in_order(tasks: int, address: int, *args: Any) -> None:
+def _in_order(tasks: int, address: int, *args: Any) -> bool:
+    failed = False
     for number in range(tasks):
-        _call(address, number, args)
+        failed |= _call(address, number, args)
+    return failed
 
 
-def _on_threads(tasks: int, address: int, *args: Any) -> None:
+def _on_threads(tasks: int, address: int, *args: Any) -> bool:
+    failed = np.zeros(1, np.bool_)
     for number in prange(tasks):
-        _call(address, number, args)
+        if _call(address, number, args):
+            failed[0] = True
+    return bool(failed[0])
 
 
 _run_in_order = _compile(_in_order)

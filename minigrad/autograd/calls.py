@@ -1,0 +1,208 @@
+"""What happens when an operation is called: compute on arrays, and record a node.
+
+`general` serves every operation. `unary` and `binary` do the same for the most frequent forms, with
+the loops written out: recording an operation is what a training step does most often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad import config
+from minigrad.autograd.graph import Leaf, Node, number, recording
+from minigrad.autograd.tensor import Tensor, constant, wrap
+
+if TYPE_CHECKING:
+    from minigrad.autograd.primitive import Primitive
+
+_FLOAT64 = np.dtype("float64")
+_ndarray = np.ndarray
+_new = object.__new__
+
+
+def _array(value: Any) -> Any:
+    """Return what the forward gets for an argument that is not a tensor."""
+    if isinstance(value, np.ndarray):  # its owner may change it, so the tape gets a copy
+        return constant(value)._data if recording.on and value.flags.writeable else value
+    if isinstance(value, (float, np.floating)):
+        return float(value)  # numbers are weak: they take the dtype of the array they meet
+    if value is None or isinstance(value, (int, complex, np.generic)):
+        return value
+    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
+        return constant(value)._data
+    if hasattr(value, "__cuda_array_interface__"):
+        return value
+    raise TypeError(
+        f"Expected a tensor, an array or a number. Received: {type(value).__name__} {value!r}"
+    )
+
+
+def _narrow(op: Primitive, arrays: Any, out: Any) -> Any:
+    """Undo NumPy's widening of a result to float64 where no argument was float64.
+
+    Integers that met float32 give float32; integers alone give floatx.
+    """
+    dtypes = [a.dtype for a in arrays if hasattr(a, "dtype")]
+    if _FLOAT64 in dtypes:
+        return out
+    if np.float32 in dtypes:
+        return op.forward(*[a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays])
+    return out.astype(config.floatx())
+
+
+def unary(op: Primitive) -> Callable[..., Tensor]:
+    """Return the call of an operation on a single ``x``: `general` without its loops."""
+    forward = op.forward
+    keep_x, keep_out = op.kept(1, 1)
+
+    def call(x: Any) -> Tensor:
+        if not isinstance(x, Tensor):
+            x = constant(x)
+        data = x._data
+        parent = x._node
+        out = forward(data)
+        if parent is None or not recording.on:
+            if out.dtype is _FLOAT64 and data.dtype is not _FLOAT64:
+                out = out.astype(config.floatx())  # from integers
+            return wrap(out)
+        if type(out) is not _ndarray:
+            out = np.asarray(out)
+        out.setflags(False)
+        node = _new(Node)
+        node.op = op
+        node.parents = (parent,)
+        node.args = (data if keep_x[0] else None,)
+        node.out = out if keep_out else None
+        node.params = _NO_PARAMS
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.number = number()
+        node.hooks = node.grad = None
+        result = _new(Tensor)
+        result._data = out
+        result._node = node
+        return result
+
+    return call
+
+
+def binary(op: Primitive) -> Callable[..., Tensor]:
+    """Return the call of a broadcasting operation on ``a``, ``b``: `_general` without loops."""
+    forward = op.forward
+    keeps = [op.kept(mask, 2) for mask in range(4)]
+    flat = [(kept[0], kept[1], out) for kept, out in keeps]
+
+    def call(a: Any, b: Any) -> Tensor:
+        if isinstance(a, Tensor):
+            x = a._data
+            parent_a = a._node
+        else:
+            x = _array(a)
+            parent_a = None
+        if isinstance(b, Tensor):
+            y = b._data
+            parent_b = b._node
+        else:
+            y = _array(b)
+            parent_b = None
+        out = forward(x, y)
+        if type(out) is not _ndarray:
+            out = np.asarray(out) if isinstance(out, np.generic) else out
+        dtype = out.dtype
+        if dtype is _FLOAT64:
+            out = _narrow(op, (x, y), out)
+            dtype = out.dtype
+        out.setflags(False)
+        result = _new(Tensor)
+        result._data = out
+        if parent_a is None:
+            if parent_b is None or not recording.on:
+                result._node = None
+                return result
+            keep_x, keep_y, keep_out = flat[2]
+        elif recording.on:
+            keep_x, keep_y, keep_out = flat[1] if parent_b is None else flat[3]
+        else:
+            result._node = None
+            return result
+        node = _new(Node)
+        node.op = op
+        node.parents = (parent_a, parent_b)
+        node.args = (x if keep_x else None, y if keep_y else None)
+        node.out = out if keep_out else None
+        node.params = _NO_PARAMS
+        node.shape = out.shape
+        node.dtype = dtype
+        node.number = number()
+        node.hooks = node.grad = None
+        result._node = node
+        return result
+
+    return call
+
+
+_NO_PARAMS: dict[str, Any] = {}
+
+
+def general(op: Primitive) -> Callable[..., Tensor]:
+    """Return the call of any operation."""
+    forward = op.forward
+    tensor_names = op.vjps.keys()
+
+    def call(*args: Any, **params: Any) -> Tensor:
+        if params and not tensor_names.isdisjoint(params):
+            args, params = _tensors_by_position(op, args, params)
+        arrays = []
+        parents: list[Node | Leaf | None] = []
+        mask = 0
+        for position, arg in enumerate(args):
+            parent = None
+            if isinstance(arg, Tensor):
+                arrays.append(arg._data)
+                if arg._node is not None and op.differentiable(position):
+                    parent = arg._node
+                    mask |= 1 << position
+            else:
+                arrays.append(_array(arg) if op.differentiable(position) else arg)
+            parents.append(parent)
+        out = forward(*arrays, **params)
+        if op.saves:
+            out, saved = out
+            params = {**params, "saved": saved}
+        if op.broadcasts and out.dtype is _FLOAT64:
+            out = _narrow(op, arrays, out)
+        result = wrap(out)
+        if mask and recording.on:
+            keep, keep_out = op.kept(mask, len(args))
+            data = result._data
+            node = Node()
+            node.op = op
+            node.parents = tuple(parents)
+            node.args = tuple([a if k else None for a, k in zip(arrays, keep, strict=False)])
+            node.out = data if keep_out else None
+            node.params = params
+            node.shape = data.shape
+            node.dtype = data.dtype
+            node.number = number()
+            node.hooks = node.grad = None
+            result._node = node
+        return result
+
+    return call
+
+
+def _tensors_by_position(
+    op: Primitive, args: tuple[Any, ...], params: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Move tensor arguments given by keyword to their positions."""
+    params = dict(params)
+    last = max(op.positions[name] for name in params if name in op.vjps)
+    full = list(args)
+    for name in op.names[len(args) : last + 1]:
+        if name not in params and name not in op.defaults:
+            raise TypeError(f"{op.name}() is missing the argument '{name}'.")
+        full.append(params.pop(name) if name in params else op.defaults[name])
+    return tuple(full), params

@@ -1,0 +1,262 @@
+"""What minigrad runs on: `doctor` looks at it, `warmup` gets it ready."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import config, ops
+from minigrad.autograd import Tensor
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `doctor`.
+
+    Attributes
+    ----------
+    subject : str
+        What was looked at.
+    state : str
+        How it is.
+    fix : str or None
+        The command that would improve it, if something should be.
+    """
+
+    subject: str
+    state: str
+    fix: str | None = None
+
+    def __str__(self) -> str:
+        advice = "" if self.fix is None else f"  (fix: {self.fix})"
+        return f"{self.subject:<12} {self.state}{advice}"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `doctor` found; printing it gives one line per finding."""
+
+    findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.findings))
+
+    __repr__ = __str__
+
+
+def doctor() -> Diagnosis:
+    """Look at the versions, the processor, the threads, the cache, the settings and CUDA.
+
+    Nothing is changed, and nothing that is missing raises: the line about it says what to do.
+
+    Returns
+    -------
+    Diagnosis
+        Prints as one line per finding; ``findings`` holds them.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> [finding.subject for finding in mg.doctor().findings][:3]
+    ['minigrad', 'Python', 'numpy']
+    """
+    findings = [
+        Finding("minigrad", f"{_version('minigrad')} in {Path(__file__).parent}"),
+        Finding("Python", f"{platform.python_version()} ({sys.executable})"),
+        *(_package(name) for name in ("numpy", "numba", "llvmlite", "matplotlib", "tqdm")),
+    ]
+    for subject, look in (
+        ("processor", _processor),
+        ("threads", _threads),
+        ("cache", _cache),
+        ("settings", _settings),
+        ("CUDA", _cuda),
+    ):
+        try:
+            findings.append(look())
+        except Exception as error:  # a doctor who faints helps nobody
+            reason = " ".join(str(error).split()) or "no reason given"
+            findings.append(Finding(subject, f"unknown: {type(error).__name__}: {reason}"))
+    return Diagnosis(tuple(findings))
+
+
+def warmup(dtypes: Sequence[str] = ("float32", "float64"), *, verbose: bool = False) -> float:
+    """Compile the kernels that training uses, or load them from the cache.
+
+    Without it each kernel is compiled at its first use. Compiled kernels are kept on disk, so that
+    this takes seconds once and a fraction of a second from then on.
+
+    Parameters
+    ----------
+    dtypes : sequence of str
+        For which types of numbers; training needs "float32", gradient checks need "float64".
+    verbose : bool
+        Show a progress bar, if standard error is a terminal.
+
+    Returns
+    -------
+    float
+        How long it took, in seconds.
+
+    Raises
+    ------
+    ValueError
+        For other dtypes.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.warmup(["float32"]) < 300.0
+    True
+    """
+    from tqdm import tqdm
+
+    work = [step for dtype in dtypes for step in _steps(config.resolve_dtype(dtype))]
+    began = time.perf_counter()
+    with tqdm(
+        total=len(work), disable=None if verbose else True, unit="op", desc="Compiling"
+    ) as bar:
+        for name, step in work:
+            bar.set_postfix_str(name)
+            step()
+            bar.update()
+    return time.perf_counter() - began
+
+
+# ---------------------------------------------------------------------- warming up
+
+
+def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield (name, function) pairs that together use every kernel once."""
+
+    def tensor(*shape: int) -> Tensor:
+        return Tensor(np.ones(shape, dtype), requires_grad=True)
+
+    def both_ways(operation: Callable[..., Tensor], *arguments: Tensor, **options: Any) -> None:
+        operation(*arguments, **options).sum().backward()
+
+    # Large enough to be spread over threads, which is compiled code as well.
+    image, depthwise, pointwise = tensor(8, 16, 16, 16), tensor(3, 3, 16, 1), tensor(1, 1, 16, 16)
+    bias = tensor(16)
+    same = {"padding": "same"}
+    yield (
+        f"separable {dtype}",
+        lambda: both_ways(ops.separable_conv2d, image, depthwise, pointwise, bias, **same),
+    )
+    yield (
+        f"depthwise {dtype}",
+        lambda: both_ways(ops.depthwise_conv2d, image, depthwise, **same),
+    )
+    yield f"pointwise {dtype}", lambda: both_ways(ops.pointwise_conv2d, image, pointwise, bias)
+    yield f"pooling {dtype}", lambda: both_ways(ops.max_pool2d, image)
+
+
+# ---------------------------------------------------------------------- looking around
+
+
+def _version(package: str) -> str:
+    if package == "minigrad":
+        import minigrad
+
+        return minigrad.__version__
+    return importlib.metadata.version(package)
+
+
+def _package(name: str) -> Finding:
+    try:
+        return Finding(name, _version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "not installed", f"{_python()} -m pip install {name}")
+
+
+def _processor() -> Finding:
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    widths = (("avx512f", 512), ("avx2", 256), ("avx", 256), ("sse2", 128), ("neon", 128))
+    found = [(name, bits) for name, bits in widths if features.get(name)]
+    name, bits = found[0] if found else ("no SIMD known", 64)
+    extra = [word for word in ("fma", "avx512vl", "avx512bw", "sve") if features.get(word)]
+    lanes = f"{bits}-bit SIMD ({bits // 32} float32 lanes)"
+    words = ", ".join([name, *extra])
+    return Finding("processor", f"{_processor_name()}, {os.cpu_count()} cores, {lanes}: {words}")
+
+
+def _processor_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _threads() -> Finding:
+    import numba
+    from numba.np.ufunc import parallel
+
+    count = numba.config.NUMBA_NUM_THREADS
+    try:
+        parallel._launch_threads()
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        return Finding("threads", f"1 of {count}: {reason}", "unset NUMBA_THREADING_LAYER")
+    return Finding("threads", f"{count}, threading layer {numba.threading_layer()}")
+
+
+def _cache() -> Finding:
+    from minigrad.kernels.cpu.cache import cache_directory
+    from minigrad.kernels.cpu.jit import _STAMP
+
+    directory = cache_directory(_STAMP)
+    if directory is not None:
+        entries = list(directory.glob("*.nbc"))
+        size = sum(entry.stat().st_size for entry in entries) / 1e6
+        return Finding("cache", f"{directory}, writable ({len(entries)} kernels, {size:.1f} MB)")
+    if os.environ.get("MINIGRAD_CACHE"):
+        return Finding("cache", "off: MINIGRAD_CACHE says so", "unset MINIGRAD_CACHE")
+    return Finding(
+        "cache",
+        "off: no writable directory; kernels are compiled anew by each process",
+        "export MINIGRAD_CACHE_DIR=<a directory of yours>",
+    )
+
+
+def _settings() -> Finding:
+    path = config._settings_path()
+    source = f"from {path}" if path.is_file() else f"defaults ({path} does not exist)"
+    values = f"{config.floatx()}, epsilon {config.epsilon():g}, {config.image_data_format()}"
+    return Finding("settings", f"{values}; {source}")
+
+
+def _cuda() -> Finding:
+    """Ask numba about CUDA; whatever goes wrong on the way is the answer."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from numba import cuda
+        except Exception as error:  # numba-cuda raises its own errors where a library is missing
+            reason = " ".join(str(error).split())
+            return Finding("CUDA", f"off: {reason}", f"{_python()} -m pip install 'minigrad[cuda]'")
+        if cuda.is_available():
+            name = cuda.get_current_device().name
+            shown = name.decode() if isinstance(name, bytes) else str(name)
+            return Finding("CUDA", f"{shown} found; this version computes on the CPU")
+        error = cuda.cuda_error()
+    reason = " ".join(str(error).split()) if error else "no toolkit (libnvvm) was found"
+    return Finding("CUDA", f"off: {reason}")
+
+
+def _python() -> str:
+    return Path(sys.executable).name or "python"

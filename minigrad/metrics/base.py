@@ -1,0 +1,183 @@
+"""What all metrics share: collecting a weighted mean over batches, and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minigrad._registry import Configurable, Registry, snake_case
+from minigrad.autograd import constant
+
+Array = np.ndarray[Any, Any]
+
+
+class Metric(Configurable):
+    """A number that is collected over batches.
+
+    Derive from it and write `update_state`, `result` and `reset_state`.
+
+    Parameters
+    ----------
+    name : str, optional
+        The name of the class in snake case by default.
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = snake_case(type(self).__name__) if name is None else name
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch.
+
+        Parameters
+        ----------
+        y_true, y_pred : Tensor or array_like
+            What should have been predicted, and what was.
+        sample_weight : array_like, optional
+            One number per example.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not match; the state stays as it was.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define update_state().")
+
+    def result(self) -> float:
+        """Return the number over all batches since the last reset; 0.0 if there were none."""
+        raise NotImplementedError(f"{type(self).__name__} must define result().")
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        raise NotImplementedError(f"{type(self).__name__} must define reset_state().")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
+        """Take in one batch and return the number so far."""
+        self.update_state(y_true, y_pred, sample_weight)
+        return self.result()
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make a metric from a configuration; Keras' ``dtype`` does not matter here."""
+        return cls(**{key: value for key, value in config.items() if key != "dtype"})
+
+
+class WeightedMean(Metric):
+    """A metric that is a mean of numbers."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        """Forget all batches."""
+        self.total = 0.0
+        self.count = 0.0
+
+    def result(self) -> float:
+        """Return the mean; 0.0 if nothing was taken in, or with weight 0 only."""
+        return self.total / self.count if self.count else 0.0
+
+    def _add(self, values: Array, sample_weight: Any) -> None:
+        if sample_weight is None:
+            total, count = values.sum(dtype=np.float64), float(values.size)
+        else:
+            weights = _weights(sample_weight, values.shape)
+            total = (values * weights).sum(dtype=np.float64)
+            count = float(np.broadcast_to(weights, values.shape).sum(dtype=np.float64))
+        self.total += float(total)
+        self.count += count
+
+
+class Mean(WeightedMean):
+    """The weighted mean of numbers: of losses, for instance.
+
+    Examples
+    --------
+    >>> from minigrad import metrics
+    >>> mean = metrics.Mean("loss")
+    >>> mean.update_state([1.0, 3.0])
+    >>> mean.update_state(5.0)
+    >>> mean.result()
+    3.0
+    """
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Take in numbers.
+
+        Parameters
+        ----------
+        values : Tensor or array_like
+            Of any shape.
+        sample_weight : array_like, optional
+            One number for each value, or for each row of values.
+        """
+        self._add(as_array(values), sample_weight)
+
+    def __call__(self, values: Any, sample_weight: Any = None) -> float:  # type: ignore[override]
+        """Take in numbers and return the mean so far."""
+        self.update_state(values, sample_weight)
+        return self.result()
+
+
+class MeanScore(WeightedMean):
+    """The mean of a score that each example gets."""
+
+    def score(self, y_true: Array, y_pred: Array) -> Array:
+        """Return one number per example."""
+        raise NotImplementedError
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in one batch; see `Metric.update_state`."""
+        self._add(self.score(as_array(y_true), as_array(y_pred)), sample_weight)
+
+
+def as_array(values: Any) -> Array:
+    """Return a tensor's array, or numbers as an array."""
+    return np.asarray(constant(values).data)
+
+
+def aligned(y_true: Array, y_pred: Array) -> Array:
+    """Return labels in the shape of the predictions; one axis of size 1 may differ."""
+    if y_true.shape == y_pred.shape:
+        return y_true
+    if y_pred.shape == (*y_true.shape, 1) or y_true.shape == (*y_pred.shape, 1):
+        return y_true.reshape(y_pred.shape)
+    raise mismatch(y_true, y_pred, "the same shape")
+
+
+def mismatch(y_true: Array, y_pred: Array, wanted: str) -> ValueError:
+    """Return the error for shapes that do not go together."""
+    return ValueError(
+        f"y_true and y_pred do not match: a metric needs {wanted}. "
+        f"Received: y_true of shape {y_true.shape}, y_pred of shape {y_pred.shape}"
+    )
+
+
+def _weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
+    """Return weights that broadcast to values of `shape`."""
+    weights = as_array(sample_weight)
+    received = weights.shape
+    if weights.ndim == len(shape) + 1 and received[-1] == 1:
+        weights = weights.reshape(received[:-1])
+    elif 0 < weights.ndim == len(shape) - 1:
+        weights = weights.reshape((*received, 1))
+    try:
+        fits = np.broadcast_shapes(weights.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"`sample_weight` must be one number, or one per value: values have shape {shape}. "
+            f"Received: shape={received}"
+        )
+    return weights
+
+
+registry = Registry("metric", functions=True, base=Metric)
+registry.register(Mean)

@@ -1,0 +1,114 @@
+"""What `fit` checks before it begins."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad.autograd import no_grad, wrap
+from minigrad.callbacks import Callback
+from minigrad.models.data import Data
+
+if TYPE_CHECKING:
+    from minigrad.models.metrics import Metrics
+    from minigrad.models.training import Trainer
+
+__all__ = ["callbacks", "fraction", "rehearse", "validation"]
+
+LOOKED_AT = 2**22  # numbers in the outputs that are made up at a time
+
+
+def callbacks(value: Any) -> list[Callback]:
+    """Return a list of callbacks.
+
+    Raises
+    ------
+    TypeError
+        If something in it is not a `Callback`.
+    """
+    if value is None:
+        return []
+    found = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    for each in found:
+        if not isinstance(each, Callback):
+            raise TypeError(f"callbacks must be a list of Callback. Received: {each!r}")
+    return found
+
+
+def fraction(value: Any) -> float:
+    """Return a validation split.
+
+    Raises
+    ------
+    ValueError
+        Unless it is a number from 0 to below 1.
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not number or not 0.0 <= float(value) < 1.0:
+        raise ValueError(
+            "validation_split must be a number from 0 to below 1. "
+            f"Received: validation_split={value!r}"
+        )
+    return float(value)
+
+
+def validation(value: Any) -> Data | None:
+    """Return validation data.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Unless it is ``(x, y)`` or ``(x, y, sample_weight)`` or None; see `Data.of`.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
+        length = f" of length {len(value)}" if isinstance(value, (tuple, list)) else ""
+        raise ValueError(
+            "validation_data must be a tuple (x, y) or (x, y, sample_weight). "
+            f"Received: {type(value).__name__}{length}"
+        )
+    x, y, weight = (*value, None)[:3]
+    return Data.of(x, y, weight, prefix="validation ")
+
+
+def rehearse(model: Trainer, data: Data, metrics: Metrics, which: str = "") -> None:
+    """Build the model and find out whether examples and targets suit it, without training.
+
+    One example goes through the model, in inference mode. Then loss and metrics see all targets,
+    with outputs made up in the right shape: a label that is out of range is found now, and not
+    after half an epoch.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If something does not fit. At most, layers that had no weights have some then.
+    """
+    if model.loss is None:
+        raise ValueError(
+            f"The model '{model.name}' was compiled without a loss; it can only predict. "
+            "Call compile(optimizer, loss)."
+        )
+    with no_grad():
+        output = model._outputs(data.x[:1], training=False)
+        rows = max(1, LOOKED_AT // max(output.size, 1))
+        for start in range(0, len(data), rows):
+            y = data.y[start : start + rows]
+            shape = (len(y), *output.shape[1:])
+            even = np.full(shape, 1.0 / max(math.prod(shape[-1:]), 2), output.dtype)
+            made_up = wrap(even)
+            try:
+                model.loss(y, made_up)
+                metrics.update_state(0.0, y, made_up)
+            except (ValueError, TypeError) as error:
+                kind = TypeError if isinstance(error, TypeError) else ValueError
+                raise kind(
+                    f"The {which}targets do not suit the model '{model.name}', whose outputs have "
+                    f"shape {(None, *output.shape[1:])}. {error}"
+                ) from error
+            finally:
+                metrics.reset_state()

@@ -1,0 +1,203 @@
+"""Models: layers that can be trained, summarized and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad import ops
+from minigrad.autograd import Tensor, constant, no_grad, wrap
+from minigrad.layers import Layer, Parameter
+from minigrad.layers.shapes import Shape, to_shape
+from minigrad.models import saving
+from minigrad.models.parts import all_or_nothing, inner_layers, named_weights
+from minigrad.models.saving import FilePath
+from minigrad.models.summary import layer_macs, summarize
+from minigrad.models.training import Trainer
+
+__all__ = ["Model"]
+
+
+class Model(Trainer):
+    """A network of any form: make layers in the constructor, connect them in `call`.
+
+    Layers are found through the attributes of the model, also inside lists, tuples and dicts, and
+    models may be parts of models. A model is built by its first call, or by `build`.
+
+    Source: https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
+
+    Parameters
+    ----------
+    name, trainable, dtype
+        As for every layer; the layers inside convert their inputs to their own dtypes.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> class Residual(mg.Model):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.blocks = [mg.layers.Dense(4, activation="tanh") for _ in range(3)]
+    ...         self.head = mg.layers.Dense(1)
+    ...     def call(self, inputs):
+    ...         x = inputs
+    ...         for block in self.blocks:
+    ...             x = x + block(x)
+    ...         return self.head(x)
+    >>> model = Residual()
+    >>> model([[1.0, 2.0, 3.0, 4.0]]).shape
+    (1, 1)
+    >>> model.count_params()
+    65
+    >>> list(mg.models.named_weights(model))[:2]
+    ['blocks.0.kernel', 'blocks.0.bias']
+    """
+
+    _calling = False
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that are direct parts of the model, each one once."""
+        return list({id(layer): layer for _, layer in inner_layers(vars(self))}.values())
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs; the first call makes the weights (or nothing, if it fails)."""
+        if self.built:
+            return super().__call__(inputs, *args, **kwargs)
+        with all_or_nothing(self):
+            self._calling = True
+            try:
+                return super().__call__(inputs, *args, **kwargs)
+            finally:
+                self._calling = False
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights of all layers by calling the model on zeros of this shape.
+
+        Parameters
+        ----------
+        input_shape : tuple of (int or None)
+            With the batch axis, which may be None; the other sizes must be known.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not a shape, or a layer cannot work with it; the model stays as it was.
+        """
+        if not self._calling:
+            with all_or_nothing(self):
+                self._run_on_zeros(input_shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        """Return the shape of the output, found by calling the built model on zeros.
+
+        Raises
+        ------
+        NotImplementedError
+            If the model is not built.
+        ValueError
+            If a size other than the batch is not known.
+        """
+        if not self.built:
+            raise NotImplementedError(
+                f"The output shape of the model '{self.name}' is known once it is built. Call it "
+                "on data or call build(input_shape) first."
+            )
+        return self._run_on_zeros(input_shape)
+
+    def macs(self, input_shape: Any) -> int:
+        """Return the multiply-adds of all layers for one example of the shape they were built for.
+
+        How a model connects its layers is not known, so `input_shape` cannot be followed through
+        them (a `Sequential` can), and a layer that is called several times counts once.
+        """
+        return sum(layer_macs(layer) for layer in self.layers)
+
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Print a table of the layers: output shapes, parameters, multiply-adds per example.
+
+        Parameters
+        ----------
+        print_fn : callable, optional
+            Gets every line; ``print`` when left out.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built. `minigrad.models.summarize` returns the numbers.
+        """
+        for line in str(summarize(self)).splitlines():
+            (print if print_fn is None else print_fn)(line)
+
+    def save_weights(self, path: FilePath) -> None:
+        """Write all weights, moving averages included, to a file, all or nothing.
+
+        The file is exactly `path`: nothing is appended to its name. An existing file is replaced,
+        but only after the new one is complete. ``numpy.load`` opens it; nothing is pickled.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        ValueError
+            If the model is not built.
+        OSError
+            If the file cannot be written.
+        """
+        saving.write_weights(path, self._weights_for("saved"))
+
+    def load_weights(self, path: FilePath) -> None:
+        """Set all weights from a file made by `save_weights`, all or nothing.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the model is not built, or the file is damaged, of a newer version, or of another
+            model. The message says what differs; no weight has changed.
+        """
+        saving.read_weights(path, self._weights_for("loaded"))
+
+    # ------------------------------------------------------------------ inside
+
+    def _tensor(self, value: Any) -> Tensor:
+        """Return an input as a tensor; its dtype is the business of the layers inside."""
+        found = constant(value)
+        if found.dtype.kind in "iu" and not hasattr(value, "dtype"):
+            return ops.astype(found, self._dtype)  # plain Python numbers
+        return found
+
+    def _run_on_zeros(self, shape: Any) -> Shape:
+        """Call the model on one example of zeros and return the output's shape for `shape`."""
+        sizes = to_shape(shape)
+        if not sizes or None in sizes[1:]:
+            raise ValueError(
+                f"All sizes but the first, the batch, must be known to build the model "
+                f"'{self.name}'. Received: input_shape={sizes}"
+            )
+        with no_grad():
+            self._calling = True
+            try:
+                output = Layer.__call__(self, wrap(np.zeros((1, *sizes[1:]), self._dtype)))
+            finally:
+                self._calling = False
+                for layer in self._tree():
+                    layer._call_losses = []
+        return (sizes[0], *output.shape[1:])
+
+    def _weights_for(self, purpose: str) -> dict[str, Parameter]:
+        if not self.built:
+            raise ValueError(
+                f"The model '{self.name}' is not built, so it has no weights to be {purpose}. Call "
+                "it on data or call build(input_shape) first."
+            )
+        return named_weights(self)

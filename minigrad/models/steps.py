@@ -1,0 +1,107 @@
+"""One step, one epoch, one evaluation: what `fit` and its relatives repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from minigrad.autograd import Tensor, grad, no_grad, wrap
+from minigrad.callbacks import Callback
+from minigrad.layers import Layer
+from minigrad.models.data import Array, Data
+from minigrad.models.metrics import Metrics
+from minigrad.models.progress import Progress
+
+__all__ = ["Logs", "Steps", "tell"]
+
+Logs: TypeAlias = dict[str, float]
+
+
+class Steps(Layer):
+    """A layer with a loss and an optimizer that can make steps; the engine of `Trainer`."""
+
+    optimizer: Any = None
+    loss: Any = None
+    stop_training: bool = False
+    _metrics: Metrics | None = None
+
+    def _compiled(self, wanted: str) -> Metrics:
+        if self._metrics is None:
+            raise RuntimeError(
+                f"The model '{self.name}' must be compiled before {wanted}: call "
+                "model.compile(optimizer, loss, metrics) first."
+            )
+        return self._metrics
+
+    def _outputs(self, x: Array, training: bool) -> Tensor:
+        outputs = self(wrap(x[...]), training=training)  # a view: the caller's array stays writable
+        if not isinstance(outputs, Tensor) or outputs.shape[:1] != x.shape[:1]:
+            raise TypeError(
+                f"To be trained, a model must return one tensor with one output per example. "
+                f"Received from '{self.name}' for {len(x)} examples: {type(outputs).__name__} of "
+                f"shape {getattr(outputs, 'shape', None)}"
+            )
+        return outputs
+
+    def _total_loss(self, y: Array, outputs: Tensor, weight: Array | None) -> Tensor:
+        total: Tensor = self.loss(y, outputs, sample_weight=weight)
+        for extra in self.losses:
+            total = total + extra
+        return total
+
+    def _train_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
+        """Update the weights once; if anything goes wrong, no weight has changed."""
+        before = [(each, each.data) for each in self.non_trainable_weights]
+        try:
+            outputs = self._outputs(x, training=True)
+            loss = self._total_loss(y, outputs, weight)
+            parameters = self.trainable_weights
+            gradients = grad(loss, parameters)
+            metrics.update_state(loss.item(), y, outputs.detach())
+            self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
+        except BaseException:
+            for each, data in before:  # the forward pass has changed moving averages
+                each.assign(data)
+            raise
+
+    def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
+        with no_grad():
+            outputs = self._outputs(x, training=False)
+            loss = self._total_loss(y, outputs, weight)
+            metrics.update_state(loss.item(), y, outputs)
+
+    def _train_epoch(
+        self,
+        data: Data,
+        size: int,
+        order: Array | None,
+        metrics: Metrics,
+        followers: Sequence[Callback],
+        progress: Progress,
+    ) -> Logs:
+        """Train on every batch once and return the means over the examples."""
+        metrics.reset_state()
+        for number, (x, y, weight) in enumerate(data.batches(size, order)):
+            if followers:
+                tell(followers, "on_train_batch_begin", number, {})
+            self._train_step(x, y, weight, metrics)
+            progress.step(metrics.results)
+            if followers:
+                tell(followers, "on_train_batch_end", number, metrics.results())
+            if self.stop_training:
+                break
+        return metrics.results()
+
+    def _test_epoch(self, data: Data, size: int, metrics: Metrics, progress: Progress) -> Logs:
+        """Evaluate every batch once and return the means over the examples."""
+        metrics.reset_state()
+        for x, y, weight in data.batches(size):
+            self._test_step(x, y, weight, metrics)
+            progress.step(metrics.results)
+        return metrics.results()
+
+
+def tell(crew: Sequence[Callback], event: str, *details: Any) -> None:
+    """Call the method `event` of every callback."""
+    for follower in crew:
+        getattr(follower, event)(*details)

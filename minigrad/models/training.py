@@ -1,0 +1,339 @@
+"""The training loop: compile, fit, evaluate, predict, and their single steps.
+
+Words and defaults are those of Keras:
+https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minigrad import losses, optimizers, random
+from minigrad.autograd import no_grad
+from minigrad.callbacks import Callback, History
+from minigrad.models import checks
+from minigrad.models.data import Array, Data, as_array, batch_size_of, count
+from minigrad.models.metrics import Metrics
+from minigrad.models.progress import Progress, verbosity
+from minigrad.models.steps import Logs, Steps, tell
+
+__all__ = ["Trainer"]
+
+Result: TypeAlias = "float | list[float] | dict[str, float]"
+
+
+class Trainer(Steps):
+    """A layer that can be trained: the half of `Model` that knows about losses and batches."""
+
+    history: History | None = None
+
+    # ------------------------------------------------------------------ compile
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None) -> None:
+        """Say how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : str, dict or Optimizer
+            What turns gradients into updates.
+        loss : str, dict, Loss or callable
+            What is made small: ``loss(y_true, y_pred)``. Without one the model can predict only.
+        metrics : list of str, Metric or callable, optional
+            What is reported beside the loss, over unweighted examples. ``"accuracy"`` becomes the
+            accuracy that fits the targets and the outputs: binary, categorical or sparse
+            categorical.
+
+        Raises
+        ------
+        ValueError
+            For unknown names; the model stays as it was.
+
+        Examples
+        --------
+        >>> import minigrad as mg
+        >>> model = mg.Sequential([mg.layers.Dense(1)])
+        >>> model.compile("sgd", loss="mse")
+        >>> history = model.fit([[0.0], [1.0]], [[0.0], [2.0]], epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+        """
+        if optimizer is None:
+            raise ValueError("compile() needs an optimizer. Received: optimizer=None")
+        chosen, aim = optimizers.get(optimizer), losses.get(loss)
+        if not isinstance(chosen, optimizers.Optimizer):
+            raise ValueError(
+                "The optimizer must be a name, a configuration or an Optimizer. "
+                f"Received: optimizer={optimizer!r}"
+            )
+        if aim is not None and aim.reduction == "none":
+            raise ValueError(
+                "A model needs a loss that is one number: its reduction must be "
+                f"'sum_over_batch_size' or 'sum'. Received: loss={loss!r}"
+            )
+        self._metrics = Metrics(metrics)
+        self.optimizer, self.loss = chosen, aim
+        self.stop_training = False
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` and `train_on_batch` return, in order."""
+        return list(self._compiled("metrics_names").names)
+
+    def reset_metrics(self) -> None:
+        """Forget what the metrics have counted."""
+        self._compiled("reset_metrics").reset_state()
+
+    # ------------------------------------------------------------------ whole data sets
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Sequence[Callback] | None = None,
+        validation_data: Any = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        seed: int | None = None,
+    ) -> History:
+        """Train the model.
+
+        Everything is checked before the first step: an error leaves weights, optimizer and history
+        as they were. Interrupting (Ctrl-C) is safe: the model keeps its last complete step and
+        ``model.history`` the complete epochs.
+
+        Parameters
+        ----------
+        x : array_like
+            Examples, one per index of the first axis.
+        y : array_like
+            Targets, one per example.
+        batch_size : int
+            Examples per step; the last batch of an epoch may be smaller.
+        epochs : int
+            The number of the epoch to stop before.
+        verbose : "auto", 0, 1 or 2
+            Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal, else 2.
+        callbacks : list of Callback, optional
+            Called while training.
+        validation_data : tuple of arrays, optional
+            ``(x, y)`` or ``(x, y, sample_weight)``, evaluated after each epoch.
+        validation_split : float
+            Instead: the part to take away from the end of `x` and `y` (before shuffling).
+        shuffle : bool
+            Go through the examples in another random order in each epoch.
+        sample_weight : array_like, optional
+            One number >= 0 per example, multiplied with its loss.
+        initial_epoch : int
+            The number of the first epoch. Resuming with the same `seed` gives each epoch the order
+            that it has in an uninterrupted run.
+        seed : int, optional
+            For shuffling. None draws from the common source, see `minigrad.random`.
+
+        Returns
+        -------
+        History
+            ``history.history["loss"]`` is a list with one number per epoch: the mean over all
+            examples, including the regularization losses. ``val_loss`` and metrics likewise.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was not compiled.
+        ValueError, TypeError
+            If an argument does not fit.
+        """
+        metrics = self._compiled("fit")
+        size = batch_size_of(batch_size)
+        epochs = count(epochs, "epochs", 0)
+        initial_epoch = count(initial_epoch, "initial_epoch", 0)
+        verbose = verbosity(verbose)
+        seed = random.check_seed(seed)
+        followers = checks.callbacks(callbacks)
+        data = Data.of(x, y, sample_weight)
+        validation = checks.validation(validation_data)
+        fraction = checks.fraction(validation_split)
+        if fraction and validation is None:
+            data, validation = data.split(fraction)
+        checks.rehearse(self, data, metrics)
+        if validation is not None:
+            checks.rehearse(self, validation, metrics, "validation ")
+        if not self.trainable_weights:
+            raise ValueError(f"The model '{self.name}' has no trainable weights.")
+        if seed is None:
+            seed = int(random.generator().integers(2**63))
+
+        history = History()
+        self.history = history
+        self.stop_training = False
+        steps = -(-len(data) // size)
+        params = {"epochs": epochs, "steps": steps, "verbose": verbose}
+        crew = [history, *followers]
+        for follower in crew:
+            follower.set_params(params)
+            follower.set_model(self)
+        logs: Logs = {}
+        tell(crew, "on_train_begin", {})
+        for epoch in range(initial_epoch, epochs):
+            tell(crew, "on_epoch_begin", epoch, {})
+            order = random.generator(seed, (epoch,)).permutation(len(data)) if shuffle else None
+            with Progress(f"Epoch {epoch + 1}/{epochs}", steps, verbose) as progress:
+                logs = self._train_epoch(data, size, order, metrics, followers, progress)
+                if validation is not None:
+                    found = self._test_epoch(validation, size, metrics, Progress("", 0, 0))
+                    logs.update({f"val_{name}": value for name, value in found.items()})
+                progress.finish(logs)
+            tell(crew, "on_epoch_end", epoch, logs)
+            if self.stop_training:
+                break
+        tell(crew, "on_train_end", logs)
+        return history
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int | None = 32,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Result:
+        """Return the loss and the metrics on data, in inference mode; nothing is changed.
+
+        Parameters
+        ----------
+        x, y, batch_size, verbose, sample_weight
+            As in `fit`.
+        return_dict : bool
+            Return a dict by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss; with metrics, a list in the order of `metrics_names`.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was not compiled.
+        ValueError, TypeError
+            If an argument does not fit.
+        """
+        metrics = self._compiled("evaluate")
+        size = batch_size_of(batch_size)
+        shown = verbosity(verbose)
+        data = Data.of(x, y, sample_weight)
+        checks.rehearse(self, data, metrics)
+        with Progress("Evaluation", -(-len(data) // size), shown) as progress:
+            logs = self._test_epoch(data, size, metrics, progress)
+            progress.finish(logs)
+        return _result(logs, return_dict)
+
+    def predict(self, x: Any, batch_size: int | None = 32, verbose: int | str = 0) -> Array:
+        """Return the outputs for `x`, in inference mode, computed batch by batch.
+
+        Parameters
+        ----------
+        x : array_like
+            Examples, one per index of the first axis; there may be none.
+        batch_size : int
+            Examples per batch; it changes memory and speed, not the outputs.
+        verbose : 0, 1, 2 or "auto"
+            As in `fit`, but silent by default.
+
+        Returns
+        -------
+        ndarray
+            One output per example.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit.
+        """
+        examples = as_array(x, "x")
+        size = batch_size_of(batch_size)
+        starts = range(0, max(len(examples), 1), size)
+        with Progress("Prediction", len(starts), verbosity(verbose)) as progress:
+            outputs = []
+            for start in starts:
+                outputs.append(self.predict_on_batch(examples[start : start + size]))
+                progress.step(dict)
+            progress.finish({})
+        return np.concatenate(outputs)
+
+    # ------------------------------------------------------------------ single batches
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        reset_metrics: bool = True,
+        return_dict: bool = False,
+    ) -> Result:
+        """Make one training step: outputs, loss, gradients, update.
+
+        Parameters
+        ----------
+        x, y, sample_weight
+            One batch, as in `fit`.
+        reset_metrics : bool
+            Report this batch alone; otherwise loss and metrics go on counting.
+        return_dict : bool
+            Return a dict by name.
+
+        Returns
+        -------
+        float, list of float or dict
+            The loss of this batch before the update, and the metrics; see `metrics_names`. Means
+            over all batches since the last reset if `reset_metrics` is false.
+
+        Raises
+        ------
+        RuntimeError
+            If the model was not compiled.
+        ValueError, TypeError
+            If an argument does not fit; weights and optimizer are as they were then.
+        """
+        metrics = self._compiled("train_on_batch")
+        data = Data.of(x, y, sample_weight)
+        if reset_metrics:
+            metrics.reset_state()
+        self._train_step(data.x, data.y, data.sample_weight, metrics)
+        return _result(metrics.results(), return_dict)
+
+    def test_on_batch(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        reset_metrics: bool = True,
+        return_dict: bool = False,
+    ) -> Result:
+        """Return the loss and the metrics of one batch, in inference mode; see `train_on_batch`."""
+        metrics = self._compiled("test_on_batch")
+        data = Data.of(x, y, sample_weight)
+        if reset_metrics:
+            metrics.reset_state()
+        self._test_step(data.x, data.y, data.sample_weight, metrics)
+        return _result(metrics.results(), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Array:
+        """Return the outputs for one batch, in inference mode, as an array."""
+        with no_grad():
+            return self._outputs(as_array(x, "x"), training=False).numpy()
+
+
+def _result(logs: Logs, as_dict: bool) -> Result:
+    values = list(logs.values())
+    if as_dict:
+        return logs
+    return values[0] if len(values) == 1 else values

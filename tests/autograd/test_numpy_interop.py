@@ -1,0 +1,145 @@
+"""NumPy and tensors in one expression, both ways round, and the rules for their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+def leaf(*values: float, dtype: str = "float64") -> mg.Tensor:
+    return mg.tensor(np.array(values, dtype), requires_grad=True)
+
+
+def test_a_tensor_is_an_array_to_numpy() -> None:
+    x = leaf(1.0, 2.0)
+    assert np.asarray(x) is x.data
+    assert np.array(x).flags.writeable
+    assert np.asarray(x, dtype="float32").dtype == np.float32
+    assert np.array(x, copy=True) is not x.data
+    with pytest.raises(ValueError, match="A copy is needed"):
+        np.array(x, dtype="float32", copy=False)
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+    assert np.linalg.norm(leaf(3.0, 4.0)) == 5.0
+
+
+@pytest.mark.parametrize(
+    ("left", "gradient"),
+    [
+        (lambda a, x: a * x, [3.0, 4.0]),
+        (lambda a, x: a + x, [1.0, 1.0]),
+        (lambda a, x: a - x, [-1.0, -1.0]),
+        (lambda a, x: a / x, [-3.0, -1.0]),
+        (lambda a, x: a**x, [3.0 * np.log(3.0), 16.0 * np.log(4.0)]),
+        (lambda a, x: a @ x, [3.0, 4.0]),
+        (lambda a, x: np.multiply(x, a), [3.0, 4.0]),
+        (lambda a, x: np.maximum(a, x), [0.0, 0.0]),
+    ],
+)
+def test_an_array_on_the_left_gives_a_recorded_tensor(left: Any, gradient: list[float]) -> None:
+    x, array = leaf(1.0, 2.0), np.array([3.0, 4.0])
+    result = left(array, x)
+    assert isinstance(result, mg.Tensor)
+    result.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), gradient, rtol=1e-14)
+
+
+def test_a_numpy_scalar_on_the_left() -> None:
+    x = leaf(1.0, 2.0, dtype="float32")
+    for scalar in (np.float64(2.0), np.float32(2.0), np.int64(2)):
+        result = scalar * x
+        assert isinstance(result, mg.Tensor)
+        assert result.dtype == np.float32
+        assert (x * scalar).dtype == np.float32
+
+
+def test_comparing_an_array_with_a_tensor() -> None:
+    result = np.array([1.0, 5.0]) < leaf(2.0, 2.0)
+    assert isinstance(result, mg.Tensor)
+    assert result.tolist() == [True, False]
+
+
+def test_numpy_functions_that_are_operations() -> None:
+    x = leaf(0.3, 0.6)
+    for name in "exp log sin tanh sqrt square abs arctan expm1 negative reciprocal".split():
+        result = getattr(np, name)(x)
+        assert isinstance(result, mg.Tensor) and result.requires_grad
+        np.testing.assert_array_equal(result.numpy(), getattr(np, name)(x.data))
+    assert np.isfinite(x).tolist() == [True, True]
+    assert np.positive(x) is x
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.floor(x),
+        lambda x: np.logaddexp(x, x),
+        lambda x: np.add.reduce(x),
+        lambda x: np.add(x, 1.0, out=np.zeros(2)),
+        lambda x: np.exp(x, where=[True, False]),
+    ],
+)
+def test_other_numpy_functions_say_what_to_do(call: Any) -> None:
+    with pytest.raises(TypeError, match=r"does not work on tensors.*\.numpy\(\)"):
+        call(leaf(1.0, 2.0))
+
+
+def test_an_array_cannot_be_changed_in_place_by_a_tensor() -> None:
+    array = np.zeros(2)
+    with pytest.raises(TypeError, match="np.add with out"):
+        array += leaf(1.0, 2.0)
+
+
+# --- types ------------------------------------------------------------------------------------
+
+F32, F64, I64 = (np.array([1, 2], dtype) for dtype in ("float32", "float64", "int64"))
+
+
+@pytest.mark.parametrize("operation", ["add", "multiply", "divide", "power", "maximum", "subtract"])
+@pytest.mark.parametrize(
+    ("a", "b", "dtype"),
+    [
+        (F32, 2.0, "float32"),
+        (F32, 2, "float32"),
+        (F32, np.float64(2.0), "float32"),
+        (F32, I64, "float32"),
+        (F32, np.int64(2), "float32"),
+        (F32, F64, "float64"),
+        (F32, [2.0, 3.0], "float32"),
+        (F64, F64, "float64"),
+        (F64, I64, "float64"),
+        (I64, 2.0, "float32"),
+        (2.0, F32, "float32"),
+        (I64, F32, "float32"),
+    ],
+)
+def test_type_of_a_mixed_result(operation: str, a: Any, b: Any, dtype: str) -> None:
+    function = getattr(mg.ops, operation)
+    assert function(a, b).dtype == dtype
+    tensors = [mg.tensor(x) if isinstance(x, np.ndarray) else x for x in (a, b)]
+    assert function(*tensors).dtype == dtype
+
+
+def test_integers_stay_integers_until_a_fraction_is_needed() -> None:
+    x = mg.tensor([1, 2])
+    assert (x + x).dtype == (x * 2).dtype == (-x).dtype == x.sum().dtype == np.int64
+    for result in (x / x, mg.ops.exp(x), x.mean(), mg.ops.softmax(x), mg.ops.reciprocal(x)):
+        assert result.dtype == np.float32
+
+
+def test_gradients_have_the_types_of_their_arguments() -> None:
+    a, b = leaf(1.0, 2.0, dtype="float32"), leaf(3.0, 4.0)
+    (a * b).sum().backward()
+    assert (a.grad.dtype, b.grad.dtype) == (np.float32, np.float64)
+    a.astype("float64").sum().backward()
+    assert a.grad.tolist() == [4.0, 5.0]
+    assert not a.astype("int64").requires_grad
+
+
+@pytest.mark.parametrize("other", ["text", object(), {1: 2}])
+def test_what_is_no_number_is_refused(other: Any) -> None:
+    with pytest.raises(TypeError, match="Expected a tensor, an array or a number"):
+        leaf(1.0) + other

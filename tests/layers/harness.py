@@ -1,0 +1,517 @@
+"""One harness for all layers: a table of them, and what must hold for every row."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minigrad import layers
+from minigrad.autograd import Tensor, tensor
+
+FIRST = {"data_format": "channels_first"}
+LAST = {"data_format": "channels_last"}
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer, an input for it, and the facts that were worked out by hand."""
+
+    cls: type[layers.Layer]
+    options: dict[str, Any]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    moving: int = 0  # how many of the weights are not trainable
+    macs: int = 0
+    random: bool = False  # training and inference differ
+    wrong_shape: tuple[int, ...] | None = None  # of an input that a built layer must refuse
+
+    @property
+    def id(self) -> str:
+        words = [f"{k}={v}" for k, v in self.options.items() if k not in ("seed",)]
+        return f"{self.cls.__name__}({', '.join(words)}){list(self.input_shape)}".replace(" ", "")
+
+    def make(self, dtype: str = "float64", **more: Any) -> layers.Layer:
+        return self.cls(**self.options, **more, dtype=dtype)
+
+    def input(self, dtype: str = "float64") -> Array:
+        """Numbers that are all different and away from 0, where some layers have kinks."""
+        size = int(np.prod(self.input_shape))
+        rng = np.random.default_rng(size)
+        return ((rng.permutation(size) + 0.5 - size // 2) / 8).reshape(self.input_shape).astype(dtype)
+
+    def values(self, dtype: str = "float64") -> list[Array]:
+        rng = np.random.default_rng(5)
+        return [rng.uniform(0.5, 1.5, shape).astype(dtype) for shape in self.weights.values()]
+
+
+SEPARABLE = {"depthwise_kernel": (3, 3, 3, 1), "pointwise_kernel": (1, 1, 3, 4), "bias": (4,)}
+NORMS = {"gamma": (2,), "beta": (2,), "moving_mean": (2,), "moving_variance": (2,)}
+
+TABLE = [
+    Row(
+        layers.SeparableConv2D,
+        {"filters": 4, "kernel_size": 3, **LAST},
+        (2, 5, 6, 3),
+        (2, 3, 4, 4),
+        SEPARABLE,
+        macs=12 * (27 + 12),
+        wrong_shape=(2, 5, 6, 4),
+    ),
+    Row(
+        layers.SeparableConv2D,
+        {
+            "filters": 2,
+            "kernel_size": (2, 3),
+            "strides": (2, 1),
+            "padding": "same",
+            "depth_multiplier": 2,
+            "activation": "tanh",
+            **LAST,
+        },
+        (2, 5, 4, 2),
+        (2, 3, 4, 2),
+        {"depthwise_kernel": (2, 3, 2, 2), "pointwise_kernel": (1, 1, 4, 2), "bias": (2,)},
+        macs=12 * (24 + 8),
+        wrong_shape=(2, 5, 4),
+    ),
+    Row(
+        layers.SeparableConv2D,
+        {"filters": 3, "kernel_size": 2, "dilation_rate": (1, 2), "use_bias": False, **FIRST},
+        (2, 2, 4, 5),
+        (2, 3, 3, 3),
+        {"depthwise_kernel": (2, 2, 2, 1), "pointwise_kernel": (1, 1, 2, 3)},
+        macs=9 * (8 + 6),
+        wrong_shape=(2, 3, 4, 5),
+    ),
+    Row(
+        layers.DepthwiseConv2D,
+        {"kernel_size": 3, "strides": 2, "padding": "same", "depth_multiplier": 2, **LAST},
+        (2, 5, 4, 2),
+        (2, 3, 2, 4),
+        {"depthwise_kernel": (3, 3, 2, 2), "bias": (4,)},
+        macs=6 * 36,
+        wrong_shape=(2, 5, 4, 3),
+    ),
+    Row(
+        layers.DepthwiseConv2D,
+        {"kernel_size": (1, 2), "dilation_rate": (1, 2), "activation": "sigmoid", **FIRST},
+        (2, 3, 3, 5),
+        (2, 3, 3, 3),
+        {"depthwise_kernel": (1, 2, 3, 1), "bias": (3,)},
+        macs=9 * 6,
+        wrong_shape=(2, 2, 3, 5),
+    ),
+    Row(
+        layers.Dense,
+        {"units": 3, "activation": "softmax"},
+        (4, 5),
+        (4, 3),
+        {"kernel": (5, 3), "bias": (3,)},
+        macs=15,
+        wrong_shape=(4, 6),
+    ),
+    Row(
+        layers.Dense,
+        {"units": 2, "use_bias": False},
+        (2, 3, 4),
+        (2, 3, 2),
+        {"kernel": (4, 2)},
+        macs=24,
+        wrong_shape=(4,),
+    ),
+    Row(
+        layers.BatchNormalization,
+        {"momentum": 0.5},
+        (3, 2, 3, 2),
+        (3, 2, 3, 2),
+        NORMS,
+        moving=2,
+        random=True,
+        wrong_shape=(3, 2, 3, 3),
+    ),
+    Row(
+        layers.BatchNormalization,
+        {"axis": 1, "epsilon": 0.1, "scale": False},
+        (3, 2, 4),
+        (3, 2, 4),
+        {name: shape for name, shape in NORMS.items() if name != "gamma"},
+        moving=2,
+        random=True,
+        wrong_shape=(3, 2, 4, 1),
+    ),
+    Row(
+        layers.BatchNormalization,
+        {"center": False, "scale": False},
+        (6, 2),
+        (6, 2),
+        {"moving_mean": (2,), "moving_variance": (2,)},
+        moving=2,
+        random=True,
+        wrong_shape=(6, 3),
+    ),
+    Row(layers.Dropout, {"rate": 0.5, "seed": 3}, (6, 5), (6, 5), random=True),
+    Row(
+        layers.Dropout,
+        {"rate": 0.25, "noise_shape": (None, 1, 1, None), "seed": 3},
+        (4, 2, 3, 3),
+        (4, 2, 3, 3),
+        random=True,
+    ),
+    Row(layers.Flatten, {**LAST}, (2, 3, 2, 2), (2, 12), wrong_shape=()),
+    Row(layers.Flatten, {**FIRST}, (2, 3, 2, 2), (2, 12), wrong_shape=()),
+    Row(layers.GlobalAveragePooling2D, {**LAST}, (2, 3, 4, 3), (2, 3), wrong_shape=(2, 3, 4)),
+    Row(
+        layers.GlobalAveragePooling2D,
+        {"keepdims": True, **FIRST},
+        (2, 3, 4, 3),
+        (2, 3, 1, 1),
+        wrong_shape=(2, 3, 4, 0),
+    ),
+    Row(layers.MaxPooling2D, {**LAST}, (2, 5, 4, 2), (2, 2, 2, 2), wrong_shape=(2, 1, 4, 2)),
+    Row(
+        layers.MaxPooling2D,
+        {"pool_size": 3, "strides": (2, 1), "padding": "same", **FIRST},
+        (2, 2, 5, 4),
+        (2, 2, 3, 4),
+        wrong_shape=(2, 5, 4),
+    ),
+    Row(layers.Activation, {"activation": "tanh"}, (3, 4), (3, 4)),
+    Row(layers.Activation, {"activation": "softmax"}, (2, 3, 4), (2, 3, 4)),
+    Row(layers.ReLU, {}, (3, 4), (3, 4)),
+    Row(
+        layers.ReLU,
+        {"max_value": 1.0, "negative_slope": 0.25, "threshold": 0.5},
+        (4, 5),
+        (4, 5),
+    ),
+]
+
+
+def evaluate(row: Row, x: Any, values: list[Array], training: bool) -> Tensor:
+    """The output of a new layer, so that nothing depends on earlier calls."""
+    layer = row.make()
+    layer.build(row.input_shape)
+    layer.set_weights(values)
+    result: Tensor = layer(x, training=training)
+    return result
+
+
+# ---------------------------------------------------------------------- what must hold
+
+
+def shapes(row: Row) -> None:
+    layer = row.make()
+    batchless = (None, *row.input_shape[1:])
+    assert layer.compute_output_shape(batchless) == (None, *row.output_shape[1:])
+    assert not layer.built, "compute_output_shape must not build"
+    assert layer.macs(batchless) == row.macs
+    unknown = layer.compute_output_shape((None,) * len(row.input_shape))
+    assert len(unknown) == len(row.output_shape)
+    assert all(a in (None, b) for a, b in zip(unknown, row.output_shape, strict=True))
+    assert layer(row.input()).shape == row.output_shape
+    assert layer.compute_output_shape(batchless) == (None, *row.output_shape[1:])
+    shape = layer.compute_output_shape(list(row.input_shape))
+    assert shape == row.output_shape and all(type(size) is int for size in shape)
+
+
+def weights(row: Row) -> None:
+    layer = row.make()
+    if row.weights:
+        assert layer.weights == []
+    with pytest.raises(ValueError, match=r"has no weights yet.*build\(input_shape\)"):
+        layer.count_params()
+    layer.build((None, *row.input_shape[1:]))
+    assert layer.built
+    assert {p.name: p.shape for p in layer.weights} == row.weights
+    assert [p.name for p in layer.weights] == list(row.weights)
+    assert [p.path for p in layer.weights] == [f"{layer.name}/{name}" for name in row.weights]
+    for name in row.weights:
+        assert getattr(layer, name) is next(p for p in layer.weights if p.name == name)
+    trained = len(row.weights) - row.moving
+    assert [p.name for p in layer.trainable_weights] == list(row.weights)[:trained]
+    assert [p.name for p in layer.non_trainable_weights] == list(row.weights)[trained:]
+    assert all(p.requires_grad for p in layer.trainable_weights)
+    assert not any(p.requires_grad for p in layer.non_trainable_weights)
+    assert layer.count_params() == sum(int(np.prod(s)) for s in row.weights.values())
+
+
+def dtypes(row: Row) -> None:
+    for dtype in ("float32", "float64"):
+        layer = row.make(dtype)
+        assert layer.dtype == dtype
+        for given in ("float16", "float32", "float64"):
+            for training in (False, True):
+                x = tensor(row.input(given), requires_grad=True)
+                y = layer(x, training=training)
+                assert y.dtype == dtype
+                y.backward(np.ones(y.shape))
+                assert x.grad is not None and x.grad.dtype == given
+        assert all(p.dtype == dtype for p in layer.weights)
+        for p in layer.trainable_weights:
+            assert p.grad is not None and p.grad.dtype == dtype and p.grad.shape == p.shape
+
+
+def float32_is_close_to_float64(row: Row) -> None:
+    x = row.input()
+    for training in (False, True):
+        results = []
+        for dtype in ("float32", "float64"):
+            layer = row.make(dtype)
+            layer.build(x.shape)
+            layer.set_weights(row.values())
+            results.append(layer(x, training=training).numpy())
+        scale = np.abs(results[1]).max()
+        np.testing.assert_allclose(results[0], results[1], rtol=0, atol=1e-6 * scale)
+
+
+def config(row: Row) -> None:
+    layer = row.make("float32", name="mine", trainable=False)
+    found = layer.get_config()
+    assert list(found)[:3] == ["name", "trainable", "dtype"]
+    assert (found["name"], found["trainable"], found["dtype"]) == ("mine", False, "float32")
+    text = json.dumps(found)
+    before = copy.deepcopy(found)
+    twin = row.cls.from_config(found)
+    assert found == before, "from_config must not change its argument"
+    assert twin.get_config() == found
+    again = row.cls.from_config(json.loads(text))
+    assert again.get_config() == found, "tuples must come back from JSON as tuples"
+    assert (again.name, again.trainable, again.dtype) == ("mine", False, "float32")
+    whole = layers.serialize(layer)
+    assert whole == {"class_name": row.cls.__name__, "config": found}
+    assert layers.deserialize(json.loads(json.dumps(whole))).get_config() == found
+    with pytest.raises(TypeError, match="unexpected keyword argument 'nonsense'"):
+        row.cls.from_config({**found, "nonsense": 1})
+
+
+def twins_behave_alike(row: Row) -> None:
+    layer = row.make()
+    twin = row.cls.from_config(json.loads(json.dumps(layer.get_config())))
+    layer.build(row.input_shape)
+    assert twin.get_build_config() is None
+    built = layer.get_build_config()
+    assert built == {"input_shape": row.input_shape}
+    twin.build_from_config(json.loads(json.dumps(built)))
+    assert twin.built
+    layer.set_weights(row.values())
+    twin.set_weights(layer.get_weights())
+    for training in (True, False):
+        y, z = layer(row.input(), training=training), twin(row.input(), training=training)
+        np.testing.assert_array_equal(y.numpy(), z.numpy())
+    for a, b in zip(layer.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def copies(row: Row) -> None:
+    layer = row.make()
+    y = layer(row.input())
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert [(p.name, p.path, p.trainable) for p in twin.weights] == [
+            (p.name, p.path, p.trainable) for p in layer.weights
+        ]
+        assert not {id(p) for p in twin.weights} & {id(p) for p in layer.weights}
+        np.testing.assert_array_equal(twin(row.input()).numpy(), y.numpy())
+
+
+def weights_round_trip(row: Row) -> None:
+    layer = row.make("float32")
+    layer.build(row.input_shape)
+    layer.set_weights(row.values("float64"))
+    for array, value in zip(layer.get_weights(), row.values("float32"), strict=True):
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, value)
+    for array in layer.get_weights():
+        array[...] = -1.0
+    for array, value in zip(layer.get_weights(), row.values("float32"), strict=True):
+        np.testing.assert_array_equal(array, value, err_msg="get_weights must return copies")
+
+
+def set_weights_is_atomic(row: Row) -> None:
+    layer = row.make()
+    count = len(row.weights)
+    with pytest.raises(ValueError, match=rf"has 0 weights.*Received: {count + 1} arrays"):
+        layer.set_weights([*row.values(), np.zeros(1)])
+    layer.set_weights([])
+    layer.build(row.input_shape)
+    layer.set_weights(row.values())
+    before = layer.get_weights()
+    new = [value + 1.0 for value in before]
+
+    def refused(error: type[Exception], text: str, arrays: Any) -> None:
+        with pytest.raises(error, match=text):
+            layer.set_weights(arrays)
+        for a, b in zip(layer.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+    name = f"Layer '{layer.name}' has {count} weights"
+    refused(ValueError, rf"{name}. Received: {count + 1} arrays", [*new, np.zeros(1)])
+    refused(TypeError, r"needs a list of arrays. Received: ndarray", np.zeros(count))
+    if count:
+        last = list(row.weights)[-1]
+        shape = row.weights[last]
+        refused(ValueError, rf"{name}. Received: {count - 1} arrays", new[:-1])
+        wrong = np.zeros((*shape, 1))
+        text = f"{layer.name}/{last} has shape {shape}. Received: shape={wrong.shape}"
+        refused(ValueError, text.replace("(", r"\(").replace(")", r"\)"), [*new[:-1], wrong])
+        refused(TypeError, "needs an array of real numbers", [*new[:-1], np.full(shape, "a")])
+        refused(TypeError, "needs an array of real numbers", [*new[:-1], np.full(shape, 1j)])
+        refused(TypeError, "needs an array of real numbers", [*new[:-1], [[1.0], [1.0, 2.0]]])
+
+
+def gradients(row: Row) -> None:
+    """Central differences over every element of the input and of each weight, in both modes."""
+    step = 1e-5
+    rng = np.random.default_rng(11)
+    trained = len(row.weights) - row.moving
+    for training in (False, True):
+        x = tensor(row.input(), requires_grad=True)
+        layer = row.make()
+        layer.build(row.input_shape)
+        layer.set_weights(row.values())
+        y = layer(x, training=training)
+        g = rng.normal(size=y.shape)
+        y.backward(g)
+        assert x.grad is not None
+        found = [x.grad.numpy(), *[p.grad.numpy() for p in layer.weights[:trained]]]
+        arrays = [row.input(), *row.values()]
+        for number, gradient in enumerate(found):
+            expected = np.zeros_like(gradient)
+            for place in np.ndindex(gradient.shape):
+                sums = []
+                for sign in (1.0, -1.0):
+                    moved = [array.copy() for array in arrays]
+                    moved[number][place] += sign * step
+                    output = evaluate(row, moved[0], moved[1:], training).numpy()
+                    sums.append((output * g).sum())
+                expected[place] = (sums[0] - sums[1]) / (2 * step)
+            scale = max(np.abs(expected).max(), 1.0)
+            name = ["input", *row.weights][number]
+            np.testing.assert_allclose(
+                gradient, expected, rtol=0, atol=1e-8 * scale, err_msg=f"{name} {training=}"
+            )
+
+
+def training_and_inference(row: Row) -> None:
+    layer = row.make()
+    x = row.input()
+    inferred = layer(x).numpy()
+    np.testing.assert_array_equal(layer(x, training=False).numpy(), inferred)
+    np.testing.assert_array_equal(layer(x, training=None).numpy(), inferred)
+    trained = layer(x, training=True).numpy()
+    assert (not np.array_equal(trained, inferred)) == row.random
+
+
+def empty_batch(row: Row) -> None:
+    for training in (False, True):
+        layer = row.make()
+        x = tensor(row.input()[:0], requires_grad=True)
+        y = layer(x, training=training)
+        assert y.shape == (0, *row.output_shape[1:])
+        assert layer.compute_output_shape(x.shape) == y.shape
+        moving = [p.numpy() for p in layer.non_trainable_weights]
+        y.backward(np.zeros(y.shape))
+        assert x.grad is not None and x.grad.shape == x.shape
+        for p in layer.trainable_weights:
+            assert p.grad is not None
+            np.testing.assert_array_equal(p.grad.numpy(), np.zeros(p.shape))
+        for p, before in zip(layer.non_trainable_weights, moving, strict=True):
+            np.testing.assert_array_equal(p.numpy(), before)
+            assert np.isfinite(before).all()
+
+
+def frozen(row: Row) -> None:
+    layer = row.make(trainable=False)
+    x = tensor(row.input(), requires_grad=True)
+    layer(x)
+    names = list(row.weights)
+    assert layer.trainable_weights == [] and not any(p.requires_grad for p in layer.weights)
+    assert [p.name for p in layer.non_trainable_weights] == names
+    before = layer.get_weights()
+    y = layer(x, training=True)
+    y.backward(np.ones(y.shape))
+    assert x.grad is not None and all(p.grad is None for p in layer.weights)
+    for a, b in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    layer.trainable = True
+    trained = len(names) - row.moving
+    assert [p.name for p in layer.trainable_weights] == names[:trained]
+    assert [p.requires_grad for p in layer.weights] == [True] * trained + [False] * row.moving
+    layer.trainable = False
+    assert layer.trainable_weights == [] and [p.name for p in layer.weights] == names
+
+
+def inputs_of_all_kinds(row: Row) -> None:
+    layer = row.make()
+    x = row.input()
+    before = x.copy()
+    y = layer(x).numpy()
+    for same in (tensor(x), x.tolist(), np.asfortranarray(x), x[::-1][::-1]):
+        np.testing.assert_allclose(layer(same).numpy(), y, rtol=1e-6)  # lists become floatx
+    np.testing.assert_array_equal(x, before, err_msg="a layer must not change its input")
+
+
+def bad_inputs(row: Row) -> None:
+    layer = row.make()
+    layer(row.input())
+    before = layer.get_weights()
+    if row.wrong_shape is not None:
+        wrong = np.zeros(row.wrong_shape)
+        for act in (layer, lambda x: layer.compute_output_shape(x.shape)):
+            with pytest.raises(ValueError, match="Received|would be empty"):
+                act(wrong)
+        with pytest.raises(ValueError):
+            layer.build(row.wrong_shape)
+    for dtype in ("uint8", "int64", "bool", "complex64"):
+        if layer.accepts_integers and dtype != "complex64":
+            assert layer(np.zeros(row.input_shape, dtype)).dtype == dtype
+            continue
+        text = rf"computes in float64.*astype\('float64'\) / 255. Received: dtype={dtype}"
+        with pytest.raises(TypeError, match=text):
+            layer(np.zeros(row.input_shape, dtype))
+    with pytest.raises(TypeError, match="takes no keyword argument 'mask'"):
+        layer(row.input(), mask=None)
+    with pytest.raises(ValueError, match=r"takes one tensor. Received: a list of 2; np.stack"):
+        layer([row.input(), row.input()])
+    with pytest.raises(TypeError, match="A shape must be a tuple"):
+        row.make().build(None)
+    for a, b in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def names(row: Row) -> None:
+    layers.reset_names()
+    first, second = row.make(), row.make()
+    assert second.name == f"{first.name}_1" and row.make(name="my/own name").name == "my/own name"
+    assert row.make().name == f"{first.name}_2"
+    with pytest.raises(TypeError):
+        row.make(nonsense=1)
+    assert row.make().name == f"{first.name}_3", "a constructor that fails uses up no name"
+
+
+CHECKS: list[Callable[[Row], None]] = [
+    shapes,
+    weights,
+    dtypes,
+    float32_is_close_to_float64,
+    config,
+    twins_behave_alike,
+    copies,
+    weights_round_trip,
+    set_weights_is_atomic,
+    gradients,
+    training_and_inference,
+    empty_batch,
+    frozen,
+    inputs_of_all_kinds,
+    bad_inputs,
+    names,
+]
