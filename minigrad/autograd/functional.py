@@ -90,6 +90,21 @@ def _leaves(inputs: Any) -> tuple[tuple[Tensor, ...], bool]:
     ), single
 
 
+def _vectors(v: Any, leaves: Sequence[Tensor], single: bool) -> list[Tensor]:
+    """Return one vector per input, in its shape and dtype."""
+    given = (v,) if single else tuple(v)
+    if len(given) != len(leaves):
+        raise ValueError(f"Expected {len(leaves)} vectors, one per input; received {len(given)}.")
+    vectors = [Tensor(x, dtype=leaf.dtype) for x, leaf in zip(given, leaves, strict=True)]
+    for vector, leaf in zip(vectors, leaves, strict=True):
+        if vector.shape != leaf.shape:
+            raise ValueError(
+                f"A vector must have the shape of its input. Expected {leaf.shape}, "
+                f"received {vector.shape}."
+            )
+    return vectors
+
+
 def _call(function: Callable[..., Any], leaves: Sequence[Tensor]) -> Tensor:
     with graph.enable_grad():
         output = function(*leaves)
@@ -147,16 +162,7 @@ def jvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, T
     array([2., 2.], dtype=float32)
     """
     leaves, single = _leaves(inputs)
-    vectors = (v,) if single else tuple(v)
-    if len(vectors) != len(leaves):
-        raise ValueError(f"Expected {len(leaves)} vectors, one per input; received {len(vectors)}.")
-    vectors = tuple(Tensor(x, dtype=leaf.dtype) for x, leaf in zip(vectors, leaves, strict=True))
-    for vector, leaf in zip(vectors, leaves, strict=True):
-        if vector.shape != leaf.shape:
-            raise ValueError(
-                f"A vector must have the shape of its input. Expected {leaf.shape}, "
-                f"received {vector.shape}."
-            )
+    vectors = _vectors(v, leaves, single)
     output = _call(function, leaves)
     u = Tensor(np.zeros(output.shape, output.dtype), requires_grad=True)
     with graph.enable_grad():
@@ -265,9 +271,7 @@ def hvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, A
     array([ 6., 12.], dtype=float32)
     """
     leaves, single = _leaves(inputs)
-    vectors = (v,) if single else tuple(v)
-    if len(vectors) != len(leaves):
-        raise ValueError(f"Expected {len(leaves)} vectors, one per input; received {len(vectors)}.")
+    vectors = _vectors(v, leaves, single)
     output = _scalar(_call(function, leaves))
     with graph.enable_grad():
         first = _zero_where_independent(output, leaves, None, create_graph=True, retain=True)

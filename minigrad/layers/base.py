@@ -88,9 +88,11 @@ class Layer(Weights):
 
     activity_regularizer: Any
     _arguments: ClassVar[tuple[str, ...]] = ()  # of the constructor, beyond those of all layers
-    # What to say about arguments that other layers have, and what old configurations contain.
+    # What to say about arguments that other layers have.
     _advice: ClassVar[dict[str, str]] = {}
+    # What configurations of Keras contain and we do not need: always, or only while switched off.
     _legacy_keys: ClassVar[frozenset[str]] = frozenset()
+    _neutral_keys: ClassVar[frozenset[str]] = frozenset({"quantization_config"})
     _call_words: ClassVar[frozenset[str]] = frozenset()
     _call_takes_any: ClassVar[bool] = False
     _infers_shapes: ClassVar[bool] = False
@@ -300,7 +302,11 @@ class Layer(Weights):
         ValueError
             For values that the constructor does not accept.
         """
-        arguments = {key: value for key, value in config.items() if key not in cls._legacy_keys}
+        arguments = {
+            key: value
+            for key, value in config.items()
+            if key not in cls._legacy_keys and (value or key not in cls._neutral_keys)
+        }
         policy = arguments.get("dtype")
         if isinstance(policy, Mapping):  # Keras 3 writes {"class_name": "DTypePolicy", ...}
             arguments["dtype"] = policy.get("config", {}).get("name")

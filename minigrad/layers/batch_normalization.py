@@ -109,6 +109,15 @@ class BatchNormalization(Layer):
         "beta_constraint",
         "gamma_constraint",
     )
+    _legacy_keys: ClassVar[frozenset[str]] = frozenset(
+        {"fused", "renorm_clipping", "renorm_momentum"}
+    )
+    _neutral_keys: ClassVar[frozenset[str]] = Layer._neutral_keys | {
+        "adjustment",
+        "renorm",
+        "synchronized",
+        "virtual_batch_size",
+    }
 
     def __init__(
         self,

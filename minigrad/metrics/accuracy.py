@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._validate import number
-from minigrad.metrics.base import Array, MeanScore, aligned, mismatch, registry
+from minigrad.metrics.base import Array, MeanScore, aligned, mismatch, registry, row_means
 
 
 class Accuracy(MeanScore):
@@ -54,7 +54,7 @@ class BinaryAccuracy(MeanScore):
     def score(self, y_true: Array, y_pred: Array) -> Array:
         """Return the share of right answers for each example."""
         right = np.equal(aligned(y_true, y_pred), y_pred > self.threshold).astype(np.float64)
-        return np.asarray(right.mean(axis=-1)) if right.ndim else right
+        return row_means(right)
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -142,7 +142,7 @@ def accuracy_for(y_true: tuple[int, ...], y_pred: tuple[int, ...]) -> MeanScore:
     >>> accuracy_for((8,), (8, 10)).name, accuracy_for((8,), (8, 1)).name
     ('sparse_categorical_accuracy', 'binary_accuracy')
     """
-    if not y_pred or y_pred[-1] == 1:
+    if len(y_pred) < 2 or y_pred[-1] == 1:
         return BinaryAccuracy()
     if len(y_true) < len(y_pred) or y_true[-1] == 1:
         return SparseCategoricalAccuracy()

@@ -142,6 +142,11 @@ def as_array(values: Any) -> Array:
     return np.asarray(constant(values).data)
 
 
+def row_means(values: Array) -> Array:
+    """Return one number per example: the mean over the last axis, where there is a second."""
+    return np.asarray(values.mean(axis=-1)) if values.ndim > 1 else values
+
+
 def aligned(y_true: Array, y_pred: Array) -> Array:
     """Return labels in the shape of the predictions; one axis of size 1 may differ."""
     if y_true.shape == y_pred.shape:

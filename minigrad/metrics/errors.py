@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad.metrics.base import Array, MeanScore, aligned, as_array, registry
+from minigrad.metrics.base import Array, MeanScore, aligned, as_array, registry, row_means
 
 
 class MeanSquaredError(MeanScore):
@@ -25,7 +25,7 @@ class MeanSquaredError(MeanScore):
     def score(self, y_true: Array, y_pred: Array) -> Array:
         """Return the mean squared difference of each example."""
         difference = aligned(y_true, y_pred) - y_pred
-        return np.asarray(np.square(difference).mean(axis=-1))
+        return row_means(np.square(difference))
 
 
 class MeanAbsoluteError(MeanScore):
@@ -42,7 +42,7 @@ class MeanAbsoluteError(MeanScore):
 
     def score(self, y_true: Array, y_pred: Array) -> Array:
         """Return the mean absolute difference of each example."""
-        return np.asarray(np.abs(aligned(y_true, y_pred) - y_pred).mean(axis=-1))
+        return row_means(np.abs(aligned(y_true, y_pred) - y_pred))
 
 
 class FunctionMetric(MeanScore):

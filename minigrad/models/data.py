@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad import config
 from minigrad.autograd import Tensor
 
-__all__ = ["Batch", "Data", "as_array", "batch_size_of", "check_finite", "count"]
+__all__ = ["Batch", "Data", "as_array", "as_examples", "batch_size_of", "check_finite", "count"]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Batch: TypeAlias = "tuple[Array, Array, Array | None]"
@@ -43,12 +44,12 @@ class Data:
         TypeError
             If one is not an array of numbers.
         ValueError
-            If there are no examples, lengths differ, or targets or weights are NaN or infinite.
+            If there are no examples, lengths differ, or anything is NaN or infinite.
         """
         first, second = f"{prefix}x", f"{prefix}y"
         if y is None:
             raise ValueError(f"{second} is missing: a model learns from examples and targets.")
-        examples, targets = as_array(x, first), as_array(y, second)
+        examples, targets = as_examples(x, first), as_array(y, second)
         if len(examples) != len(targets):
             raise ValueError(
                 f"{first} and {second} must have the same length. "
@@ -56,6 +57,7 @@ class Data:
             )
         if not len(examples):
             raise ValueError(f"There are no examples. Received: {first}.shape={examples.shape}")
+        check_finite(examples, first)
         check_finite(targets, second)
         weights = None
         if sample_weight is not None:
@@ -118,6 +120,14 @@ def as_array(value: Any, name: str) -> Array:
         raise ValueError(
             f"{name} must have an axis for the examples. Received: a single number, {array}"
         )
+    return array
+
+
+def as_examples(value: Any, name: str) -> Array:
+    """Return `value` as an array of numbers; Python's integers, without a dtype, become floats."""
+    array = as_array(value, name)
+    if array.dtype.kind in "iu" and not hasattr(value, "dtype"):
+        return array.astype(config.floatx())
     return array
 
 

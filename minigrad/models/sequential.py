@@ -117,8 +117,11 @@ class Sequential(Model):
     def call(self, inputs: Tensor) -> Tensor:
         """Pass the inputs through all layers; they train if the model does."""
         x = inputs
-        for layer in self._layers:
-            x = layer(x)
+        for index, layer in enumerate(self._layers):
+            try:
+                x = layer(x)
+            except ValueError as error:
+                raise self._failure(index, x.shape, inputs.shape, error) from error
         return x
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
@@ -194,11 +197,14 @@ class Sequential(Model):
             layer._call_losses = []
             return (shape[0], *output.shape[1:])
         except ValueError as error:
-            raise ValueError(
-                f"Layer {index} of the model '{self.name}', {layer.name!r} "
-                f"({type(layer).__name__}), cannot take what it gets: shape {shape}, from an input "
-                f"of shape {first}. {error}"
-            ) from error
+            raise self._failure(index, shape, first, error) from error
+
+    def _failure(self, index: int, shape: Shape, first: Shape, error: Exception) -> ValueError:
+        layer = self._layers[index]
+        return ValueError(
+            f"Layer {index} of the model '{self.name}', {layer.name!r} ({type(layer).__name__}), "
+            f"cannot take its input of shape {shape} (the model's input has shape {first}). {error}"
+        )
 
 
 def _check(layers: list[Any], model: Sequential) -> None:

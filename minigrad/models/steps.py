@@ -51,11 +51,15 @@ class Steps(Layer):
 
     def _train_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
         """Update the weights once; if anything goes wrong, no weight has changed."""
-        before = [(each, each.data) for each in self.non_trainable_weights]
+        if not self.built:
+            with no_grad():
+                self._outputs(x[:1], training=False)
+        parameters = self.trainable_weights
+        trained = set(map(id, parameters))
+        before = [(each, each.data) for each in self.weights if id(each) not in trained]
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
-            parameters = self.trainable_weights
             gradients = grad(loss, parameters)
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))

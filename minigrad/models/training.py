@@ -15,7 +15,7 @@ from minigrad import losses, optimizers, random
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
 from minigrad.models import checks
-from minigrad.models.data import Array, Data, as_array, batch_size_of, count
+from minigrad.models.data import Array, Data, as_examples, batch_size_of, count
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress, verbosity
 from minigrad.models.steps import Logs, Steps, tell
@@ -258,7 +258,7 @@ class Trainer(Steps):
         ValueError, TypeError
             If an argument does not fit.
         """
-        examples = as_array(x, "x")
+        examples = as_examples(x, "x")
         size = batch_size_of(batch_size)
         starts = range(0, max(len(examples), 1), size)
         with Progress("Prediction", len(starts), verbosity(verbose)) as progress:
@@ -329,7 +329,7 @@ class Trainer(Steps):
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for one batch, in inference mode, as an array."""
         with no_grad():
-            return self._outputs(as_array(x, "x"), training=False).numpy()
+            return self._outputs(as_examples(x, "x"), training=False).numpy()
 
 
 def _result(logs: Logs, as_dict: bool) -> Result:

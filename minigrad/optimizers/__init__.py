@@ -9,6 +9,8 @@ Examples
 
 from __future__ import annotations
 
+from typing import Any
+
 from minigrad.optimizers.adam import Adam, AdamW
 from minigrad.optimizers.base import Optimizer, registry, schedules
 from minigrad.optimizers.rmsprop import RMSprop
@@ -28,6 +30,30 @@ __all__ = [
 ]
 
 register = registry.register
-get = registry.get
+
 serialize = registry.serialize
 deserialize = registry.deserialize
+
+
+def get(identifier: Any) -> Any:
+    """Return the optimizer that `identifier` stands for; names may be in any letter case.
+
+    Parameters
+    ----------
+    identifier : None, str, dict, class or Optimizer
+        None gives None.
+
+    Raises
+    ------
+    ValueError
+        For an unknown string or another type.
+
+    Examples
+    --------
+    >>> from minigrad import optimizers
+    >>> optimizers.get("ADAM").name
+    'adam'
+    """
+    if isinstance(identifier, str) and identifier.lower() in registry:
+        identifier = identifier.lower()
+    return registry.get(identifier)

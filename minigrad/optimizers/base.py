@@ -24,17 +24,10 @@ Schedule = Callable[[int], float]
 
 schedules = Registry("learning rate schedule")
 
-# Options of Keras' optimizers that minigrad does not have, and the values that mean "off".
-_FOREIGN: dict[str, tuple[Any, ...]] = {
-    "decay": (0, None),
-    "use_ema": (False,),
-    "ema_momentum": (0.99,),
-    "ema_overwrite_frequency": (None,),
-    "loss_scale_factor": (None,),
-    "gradient_accumulation_steps": (None,),
-    "jit_compile": (False, True),
-    "is_legacy_optimizer": (False, True),
-}
+# Options of Keras' optimizers that minigrad does not have: those that must be switched off in a
+# configuration, and those that then mean nothing.
+_MUST_BE_OFF = ("decay", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
+_MEANINGLESS = ("ema_momentum", "ema_overwrite_frequency", "jit_compile", "is_legacy_optimizer")
 
 
 class Optimizer(Configurable):
@@ -286,7 +279,7 @@ class Optimizer(Configurable):
         arguments = {
             key: value
             for key, value in config.items()
-            if key not in _FOREIGN or value not in _FOREIGN[key]
+            if key not in _MEANINGLESS and not (key in _MUST_BE_OFF and not value)
         }
         if isinstance(arguments.get("learning_rate"), (str, Mapping)):
             arguments["learning_rate"] = schedules.deserialize(arguments["learning_rate"])

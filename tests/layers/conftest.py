@@ -1,4 +1,4 @@
-"""Make `harness` importable by the tests beside it, with readable assertion errors."""
+"""Make `harness` and `table` importable by the tests beside it, with readable assertion errors."""
 
 from __future__ import annotations
 

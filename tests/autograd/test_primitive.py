@@ -1,0 +1,102 @@
+"""Making an operation of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+def test_an_operation_with_options_and_keywords() -> None:
+    @mg.primitive(x=lambda g, x, power: g * power * x ** (power - 1))
+    def raised(x: Any, power: int = 2) -> Any:
+        return x**power
+
+    x = mg.tensor([2.0, 3.0], requires_grad=True)
+    for y in (raised(x), raised(x, 2), raised(x, power=2), raised(x=x), raised(power=2, x=x)):
+        assert y.op == "raised"
+        assert mg.grad(y.sum(), x).tolist() == [4.0, 6.0]
+    assert mg.grad(raised(x, 3).sum(), x).tolist() == [12.0, 27.0]
+
+
+def test_a_fused_backward_is_used_unless_a_second_derivative_is_asked_for() -> None:
+    used = []
+
+    def fused(g: Any, x: Any, wants: tuple[bool, ...]) -> tuple[Any, ...]:
+        used.append(wants)
+        return (g * 2 * x, None)
+
+    @mg.primitive(
+        x=lambda g, x: g * 2.0 * x,
+        y=lambda g: g,
+        fused=fused,
+    )
+    def square_plus(x: Any, y: Any, label: str) -> Any:
+        return x * x + y
+
+    x = mg.tensor([2.0], requires_grad=True)
+    y = mg.tensor([2.0])
+    assert mg.grad(square_plus(x, y, "a"), x).item() == 4.0
+    assert used == [(True, False, False)]
+    first = mg.grad(square_plus(x, y, "a"), x, create_graph=True)
+    assert mg.grad(first, x).item() == 2.0
+    assert len(used) == 1
+
+
+def test_an_operation_that_saves_something_for_its_derivative() -> None:
+    @mg.primitive(x=lambda g, saved: g * mg.tensor(saved), saves=True)
+    def masked(x: Any) -> Any:
+        mask = (x > 0).astype(x.dtype)
+        return x * mask, mask
+
+    x = mg.tensor([2.0, -1.0], requires_grad=True)
+    y = masked(x)
+    assert y.tolist() == [2.0, 0.0]
+    assert mg.grad(y.sum(), x).tolist() == [1.0, 0.0]
+
+
+def test_a_wrong_derivative_is_noticed() -> None:
+    @mg.primitive(x=lambda g, x: g[0])
+    def broken(x: Any) -> Any:
+        return x * 1.0
+
+    with pytest.raises(
+        RuntimeError, match=r"derivative of 'broken' for 'x' has shape \(\).*\(2,\)"
+    ):
+        broken(mg.tensor([1.0, 2.0], requires_grad=True)).sum().backward()
+
+
+def test_mistakes_in_a_definition_are_noticed_at_once() -> None:
+    with pytest.raises(TypeError, match=r"unknown arguments \['z'\]"):
+        mg.primitive(z=lambda g: g)(lambda x: x)
+    with pytest.raises(TypeError, match="asks for 'z'"):
+        mg.primitive(x=lambda g, z: g)(lambda x: x)
+    with pytest.raises(TypeError, match=r"may not be called \['index'\]"):
+        mg.primitive(x=lambda g: g)(lambda x, index: x)
+
+
+def test_missing_and_surplus_arguments() -> None:
+    with pytest.raises(TypeError):
+        mg.ops.add(mg.tensor(1.0))
+    with pytest.raises(TypeError):
+        mg.ops.exp(mg.tensor(1.0), mg.tensor(1.0))
+
+    @mg.primitive(a=lambda g, b: g * b, b=lambda g, a: g * a)
+    def times(a: Any, b: Any) -> Any:
+        return a * b
+
+    with pytest.raises(TypeError, match="missing the argument 'a'"):
+        times(b=mg.tensor(1.0))
+    with pytest.raises(TypeError):
+        times(mg.tensor(1.0), mg.tensor(1.0), mg.tensor(1.0))
+
+
+def test_operations_keep_their_documentation() -> None:
+    assert mg.ops.exp.__name__ == "exp"
+    assert "power x" in (mg.ops.exp.__doc__ or "")
+    assert repr(mg.ops.multiply.primitive) == "<primitive multiply(a, b)>"
+    x = mg.tensor(np.ones((2, 3)), requires_grad=True)
+    assert "multiply -> float64[2, 3]" in repr((x * x)._node)

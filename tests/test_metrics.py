@@ -1,0 +1,154 @@
+"""Metrics against Keras' numbers (tests/golden/README.md), their weights, shapes and names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import metrics
+
+GOLDEN = Path(__file__).parent / "golden"
+INDEX = json.loads((GOLDEN / "training.json").read_text(encoding="utf-8"))
+ARRAYS = dict(np.load(GOLDEN / "training.npz", allow_pickle=False))
+CASES = INDEX["metric"]
+
+
+def updates(case: dict[str, Any]) -> list[list[np.ndarray]]:
+    words = ["values"] if case["class_name"] == "Mean" else ["y_true", "y_pred"]
+    words.append("sample_weight")
+    keys = [[f"metric/{case['id']}/{n}/{w}" for w in words] for n in range(case["updates"])]
+    return [[ARRAYS[key] for key in batch if key in ARRAYS] for batch in keys]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_golden(case: dict[str, Any]) -> None:
+    metric = getattr(metrics, case["class_name"])(**case["options"])
+    results = ARRAYS[f"metric/{case['id']}/results"]
+    for _ in range(2):  # again after a reset
+        assert metric.result() == 0.0
+        for batch, expected in zip(updates(case), results, strict=True):
+            metric.update_state(*batch)
+            assert metric.result() == pytest.approx(expected, rel=1e-14)
+        assert type(metric.result()) is float
+        metric.reset_state()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
+def test_configurations(case: dict[str, Any]) -> None:
+    metric = getattr(metrics, case["class_name"])(**case["options"])
+    written = json.loads(json.dumps(metrics.serialize(metric)))
+    again = metrics.deserialize(written)
+    assert type(again) is type(metric)
+    assert again.get_config() == metric.get_config()
+    written["config"]["dtype"] = "float32"  # as Keras 2 writes it
+    assert metrics.deserialize(written).get_config() == metric.get_config()
+
+
+def test_tensors_and_float32() -> None:
+    y_pred = mg.tensor(np.array([[0.1, 0.9], [0.6, 0.4]], np.float32), requires_grad=True)
+    assert metrics.SparseCategoricalAccuracy()(mg.tensor([1, 1]), y_pred) == 0.5
+
+
+@pytest.mark.parametrize("name", ["binary_accuracy", "mse", "mae"])
+def test_predictions_without_an_axis_of_outputs_are_examples(name: str) -> None:
+    metric = metrics.get(name)
+    metric.update_state([1.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 1.0])
+    metric.update_state([1.0, 1.0], [1.0, 0.0])
+    assert metric.result() == 0.5
+
+
+def test_long_sums_keep_their_precision() -> None:
+    mean = metrics.Mean()
+    for _ in range(10):
+        mean.update_state(np.full(100_000, 0.1, np.float32))
+    assert mean.result() == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
+AUTO: list[tuple[Any, Any, type]] = [
+    ([1, 0], [[0.9], [0.2]], metrics.BinaryAccuracy),
+    ([[1], [0]], [[0.9], [0.2]], metrics.BinaryAccuracy),
+    ([1, 0], [0.9, 0.2], metrics.BinaryAccuracy),
+    ([1, 0], [[0.1, 0.9], [0.8, 0.2]], metrics.SparseCategoricalAccuracy),
+    ([[1], [0]], [[0.1, 0.9], [0.8, 0.2]], metrics.SparseCategoricalAccuracy),
+    ([[0, 1], [1, 0]], [[0.1, 0.9], [0.8, 0.2]], metrics.CategoricalAccuracy),
+]
+
+
+@pytest.mark.parametrize(("y_true", "y_pred", "expected"), AUTO)
+def test_accuracy_is_chosen_by_shape(y_true: Any, y_pred: Any, expected: type) -> None:
+    metric = metrics.get("accuracy")
+    assert metric(y_true, y_pred) == expected()(y_true, y_pred) == 1.0
+    assert type(metric._chosen) is expected
+    assert metric.name == "accuracy"
+
+
+def test_accuracy_is_chosen_anew_after_a_reset_only() -> None:
+    metric = metrics.get("acc")
+    metric.update_state([0, 1], [[0.9, 0.1], [0.9, 0.1]])
+    with pytest.raises(ValueError, match="one label per example"):
+        metric.update_state([[0, 1]], [[0.9, 0.1]])
+    assert metric.result() == 0.5
+    metric.reset_state()
+    assert metric([[1, 0]], [[0.9, 0.1]]) == 1.0
+
+
+def test_names() -> None:
+    registries = json.loads((GOLDEN / "registries.json").read_text(encoding="utf-8"))
+    known = registries["identifiers"]["keras3"]["metrics"]
+    ours = {name for name in metrics.__all__ if name != "Metric"}
+    for name, expected in known.items():
+        if expected in ours and name != "accuracy":
+            assert type(metrics.get(name)).__name__ == expected
+    assert type(metrics.get("accuracy")) is type(metrics.get("ACC")) is metrics.AutoAccuracy
+    assert type(metrics.get("Accuracy")) is metrics.Accuracy
+    assert metrics.get(None) is None
+    mean = metrics.Mean("loss")
+    assert metrics.get(mean) is mean
+
+
+def test_functions_become_metrics() -> None:
+    def closeness(y_true: Any, y_pred: Any) -> Any:
+        return np.abs(y_true - y_pred).max(axis=-1)
+
+    metric = metrics.get(closeness)
+    assert metric.name == "closeness"
+    assert metric(np.zeros((2, 2)), np.array([[1.0, 2.0], [0.0, 1.0]])) == 1.5
+    metrics.register(closeness)
+    again = metrics.deserialize(json.loads(json.dumps(metrics.serialize(metric))))
+    assert again.function is closeness
+
+
+ERRORS: list[tuple[Callable[[], Any], str]] = [
+    (
+        lambda: metrics.Accuracy()([1, 2], [1, 2, 3]),
+        r"same shape. Received: y_true of shape \(2,\)",
+    ),
+    (lambda: metrics.CategoricalAccuracy()([1], [[0.1, 0.9]]), "the same shape"),
+    (lambda: metrics.SparseCategoricalAccuracy()([1, 2], [[0.1, 0.9]]), "one label per example"),
+    (lambda: metrics.SparseCategoricalAccuracy()(1, 0.5), "need an axis of classes"),
+    (lambda: metrics.BinaryAccuracy()([1, 0], [[0.1, 0.9]]), "the same shape"),
+    (lambda: metrics.Mean()([1.0, 2.0], [1.0, 2.0, 3.0]), r"values have shape \(2,\). Received:"),
+    (lambda: metrics.BinaryAccuracy(threshold="half"), "`threshold` argument must be a finite"),
+    (lambda: metrics.get("acuracy"), "Unknown metric. Did you mean"),
+    (lambda: metrics.get(3), "A metric must be given as"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), ERRORS, ids=[m for _, m in ERRORS])
+def test_errors(wrong: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        wrong()
+
+
+def test_an_error_changes_nothing() -> None:
+    mean = metrics.Mean()
+    mean.update_state([1.0, 3.0])
+    with pytest.raises(ValueError, match="values have shape"):
+        mean.update_state([5.0, 7.0], [1.0, 1.0, 1.0])
+    assert mean.result() == 2.0
