@@ -37,6 +37,8 @@ QUAD = Static(1, 4)
 
 DEPTH = 384
 """Steps of the common dimension after which a tile's sum is stored: a panel's part fits in L1."""
+TRANSPOSED_DEPTH = 128
+"""The same for sums over pixels: these are long, and short pieces round less."""
 
 
 @kernel
@@ -53,7 +55,7 @@ def multiply(
 ) -> None:
     """Compute out = a b + bias, with row steps lda and ldo, and b packed."""
     width = 2 * lanes(a)
-    for start in range(0, depth, DEPTH):
+    for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
         _product(
             at(a, start), min(1, rows), lda, rows, min(DEPTH, depth - start),
             at(packed, start * width), width, depth * width, columns,
@@ -74,9 +76,11 @@ def add_transposed_product(
     ldo: int,
 ) -> None:
     """Compute out += aᵀ b, for a with `depth` rows of `rows` numbers and b of `columns` numbers."""
-    _product(
-        a, lda, min(1, rows), rows, depth, b, ldb, 2 * lanes(a), columns, b, rows < 0, out, ldo
-    )
+    for start in range(0, depth, TRANSPOSED_DEPTH):
+        _product(
+            at(a, start * lda), lda, min(1, rows), rows, min(TRANSPOSED_DEPTH, depth - start),
+            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, rows < 0, out, ldo,
+        )  # fmt: skip
 
 
 @kernel
@@ -141,14 +145,16 @@ def _tiles(
     ldo: int,
     n: int | None,
 ) -> None:
-    """Compute a column of tiles, `height` rows each. They begin with the bias, or with `out`."""
+    """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
     for i in range(first, last, height):
+        tile = zero_tile(shape, a)
         if begin:
             tile = repeat_row(shape, bias, 0, n)
-        else:
-            tile = load_tile(shape, out, i * ldo, ldo, n)
         for k in range(depth):
             tile = add_outer(tile, a, i * a_row + k * a_step, a_row, b, k * b_step, n)
+        if not begin:
+            # Only now: adding each product to a long sum would round it to that sum's precision.
+            tile = add_tile(tile, load_tile(shape, out, i * ldo, ldo, n))
         store_tile(tile, out, i * ldo, ldo, n)
 
 

@@ -36,8 +36,10 @@ class Plan(NamedTuple):
     work: int
     """Multiply-adds of the forward pass."""
     depthwise_work: int
+    repeats: int
+    """How often the depthwise kernel is repeated (see `rows.repeat_kernel`)."""
     wide: int
-    """Elements of the depthwise kernel, repeated."""
+    """Elements of the repeated depthwise kernel."""
     panels: int
     packed: int
     panels_transposed: int
@@ -68,13 +70,14 @@ def separable_plan(
     """Return the plan for a separable convolution."""
     lanes = VECTOR_BYTES // dtype.itemsize
     height, width = geometry.output_size
+    repeats = lanes if channels < lanes else 1
     features = channels * multiplier
     image = height * width
-    run = max(12, min(384, RUN_BYTES // (features * dtype.itemsize) // 12 * 12))
+    run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
     by_blocks = features * filters > LARGEST_BY_RUNS
     chunks = max(1, min(MOST_CHUNKS, work // WORK_PER_CHUNK))
-    group = max(1, min(batch, GROUP_BYTES // (image * features * dtype.itemsize)))
+    group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
     bands = max(1, min(chunks, group * height))
     down, across = -(-features // BLOCK[0]), -(-filters // BLOCK[1])
     panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
@@ -99,7 +102,8 @@ def separable_plan(
         shape=(batch, height, width, filters),
         work=work,
         depthwise_work=2 * group * image * features * geometry.taps,
-        wide=geometry.taps * features * (lanes if channels < lanes else 1),
+        repeats=repeats,
+        wide=geometry.taps * features * repeats,
         panels=panels,
         packed=panels * 2 * lanes * features,
         panels_transposed=panels_transposed,

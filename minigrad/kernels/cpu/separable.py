@@ -110,7 +110,7 @@ def separable_backward(
     if not plan.by_blocks:
         d_pointwise = total[: features * filters]
     d_bias = total[len(total) - filters :].copy() if use_bias else None
-    repeated = d_depthwise.reshape(plan.bands, multiplier, kh, kw, -1, channels)
+    repeated = d_depthwise.reshape(plan.bands, multiplier, kh, kw, plan.repeats, channels)
     d_kernel = repeated.sum(axis=(0, 4)).transpose(1, 2, 3, 0)
     d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
     return (
@@ -126,7 +126,7 @@ def _planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
     kh, kw, channels, multiplier = depthwise.shape
     if multiplier > 1:
         depthwise = depthwise.transpose(3, 0, 1, 2)
-        pointwise = pointwise.reshape(channels, multiplier, -1).transpose(1, 0, 2)
+        pointwise = pointwise.reshape(channels, multiplier, pointwise.shape[3]).transpose(1, 0, 2)
     return flat(depthwise), flat(pointwise)
 
 

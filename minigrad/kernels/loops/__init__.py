@@ -1,5 +1,6 @@
 """Readable loops, compiled by numba and spread over threads: a rung below the fast CPU kernels."""
 
+import minigrad.kernels.cpu  # noqa: F401 (first: it falls back on the modules below)
 from minigrad.kernels.loops.depthwise import (
     depthwise_forward,
     depthwise_input_grad,
