@@ -11,7 +11,7 @@ from minigrad.kernels.geometry import ConvGeometry
 LANES = {4: 16, 8: 8}
 
 
-@kernel
+@kernel(inner=True)
 def features_of_pixels(
     x: Pointer,
     k: Pointer,
@@ -51,7 +51,7 @@ def features_of_pixels(
         done += run
 
 
-@kernel
+@kernel(inner=True)
 def input_grad_row(
     dx: Pointer,
     r: int,
@@ -88,7 +88,7 @@ def input_grad_row(
         )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _meetings(position: int, stride: int, dilation: int, taps: int) -> tuple[int, int, int, int, int]:
     """Return how taps and outputs meet at a padded position of the input, along one axis.
 
@@ -105,7 +105,7 @@ def _meetings(position: int, stride: int, dilation: int, taps: int) -> tuple[int
     return first, (position - first * dilation) // stride, every, dilation // common, count
 
 
-@kernel
+@kernel(inner=True)
 def add_kernel_grad(
     g: Pointer,
     x: Pointer,

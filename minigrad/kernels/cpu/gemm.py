@@ -41,7 +41,7 @@ TRANSPOSED_DEPTH = 128
 """The same for sums over pixels: these are long, and short pieces round less."""
 
 
-@kernel
+@kernel(inner=True)
 def multiply(
     a: Pointer,
     lda: int,
@@ -63,7 +63,7 @@ def multiply(
         )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def add_transposed_product(
     a: Pointer,
     lda: int,
@@ -83,7 +83,7 @@ def add_transposed_product(
         )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _product(
     a: Pointer,
     a_step: int,
@@ -127,7 +127,7 @@ def _product(
                    at(bias, j + v), begin, at(out, j + v), ldo, n)  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _tiles(
     shape: Static,
     height: int,
@@ -158,7 +158,7 @@ def _tiles(
         store_tile(tile, out, i * ldo, ldo, n)
 
 
-@kernel
+@kernel(inner=True)
 def add_column_sums(a: Pointer, rows: int, columns: int, out: Pointer) -> None:
     """Compute out += the sum of the rows of a."""
     four = 4 * lanes(a)
@@ -169,7 +169,7 @@ def add_column_sums(a: Pointer, rows: int, columns: int, out: Pointer) -> None:
             _add_rows(QUAD, at(a, j), rows, columns, at(out, j), columns - j)
 
 
-@kernel
+@kernel(inner=True)
 def _add_rows(
     shape: Static, a: Pointer, rows: int, lda: int, out: Pointer, n: int | None
 ) -> None:
@@ -180,7 +180,7 @@ def _add_rows(
     store_tile(add_tile(tile, load_tile(shape, out, 0, 0, n)), out, 0, 0, n)
 
 
-@kernel
+@kernel(inner=True)
 def pack_panel(
     b: Pointer, row: int, column: int, depth: int, columns: int, panel: int, packed: Pointer
 ) -> None:

@@ -40,6 +40,8 @@ Ts = TypeVarTuple("Ts")
 
 FASTMATH = ("reassoc", "contract", "nsz", "arcp", "afn")
 _FLAGS: dict[str, Any] = {"fastmath": set(FASTMATH), "error_model": "numpy", "nogil": True}
+# How to be called from Python and C: superfluous where other compiled code calls.
+_NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Only prange itself: array expressions must not become parallel behind our back.
 _PARALLEL = {
     "prange": True,
@@ -71,8 +73,16 @@ def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 def kernel(
     *, parallel: Literal[True]
 ) -> Callable[[Callable[[int, *Ts], None]], ParallelKernel[*Ts]]: ...
-def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = False) -> Any:
-    """Compile a function when it is first called. ``@kernel`` or ``@kernel(parallel=True)``.
+@overload
+def kernel(*, inner: Literal[True]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    parallel: bool = False,
+    inner: bool = False,
+) -> Any:
+    """Compile a function when it is first called: ``@kernel``, or with one of the options.
 
     Parameters
     ----------
@@ -82,6 +92,9 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
         is compiled once.
     parallel : bool
         Whether the function is the work of one task, whose number is the first argument.
+    inner : bool
+        Whether only other kernels call the function. It then cannot be called from Python, and
+        compiles faster.
 
     Returns
     -------
@@ -102,7 +115,9 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
     """
     if function is not None:
         return _compile(function)
-    return ParallelKernel if parallel else kernel
+    if parallel:
+        return ParallelKernel
+    return functools.partial(_compile, **_NO_WRAPPERS) if inner else kernel
 
 
 class ParallelKernel(Generic[*Ts]):
@@ -115,7 +130,7 @@ class ParallelKernel(Generic[*Ts]):
     def __init__(self, task: Callable[[int, *Ts], None]) -> None:
         functools.update_wrapper(self, task)
         self.__name__ = task.__name__
-        self._task = kernel(task)
+        self._task = _compile(task, **_NO_WRAPPERS)
         self._addresses: dict[tuple[object, ...], int] = {}
 
     def __call__(self, tasks: int, work: int, *args: *Ts) -> None:

@@ -38,13 +38,13 @@ THREE_TAPS, FIVE_TAPS, ONE_TAP = Static(3, 2), Static(5, 2), Static(1, 4)
 NEXT, EVERY_SECOND = Static(4, 1), Static(4, 2)
 
 
-@kernel
+@kernel(inner=True)
 def repeats(x: Pointer, channels: int) -> int:
     """Return how many pixels are treated as one: as many as lanes where channels are few."""
     return lanes(x) if channels < lanes(x) else 1
 
 
-@kernel
+@kernel(inner=True)
 def repeat_kernel(k: Pointer, taps: int, channels: int, wide: Pointer) -> None:
     """Repeat each tap's weights side by side, `repeats` times."""
     times = repeats(k, channels)
@@ -53,7 +53,7 @@ def repeat_kernel(k: Pointer, taps: int, channels: int, wide: Pointer) -> None:
             wide[t * times * channels + i] = k[t * channels + i % channels]
 
 
-@kernel
+@kernel(inner=True)
 def convolve_row(
     y: Pointer,
     y_pixel: int,
@@ -151,7 +151,7 @@ def convolve_row(
             )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _pixel(
     y: Pointer,
     x: Pointer,
@@ -196,7 +196,7 @@ def _pixel(
             c += lanes(x)
 
 
-@kernel
+@kernel(inner=True)
 def _run(
     group: Static,
     group_size: int,
@@ -241,7 +241,7 @@ def _run(
         store_tile(tile, y, u * y_pixel, y_pixel, None)
 
 
-@kernel
+@kernel(inner=True)
 def add_kernel_grad_row(
     g: Pointer,
     g_hop: int,
@@ -327,7 +327,7 @@ def add_kernel_grad_row(
                     )  # fmt: skip
 
 
-@kernel
+@kernel(inner=True)
 def _grad_run(
     shape: Static,
     pixels: Static,
