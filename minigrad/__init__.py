@@ -28,6 +28,7 @@ from minigrad import (
     regularizers,
     visualization,
 )
+from minigrad._version import __version__ as __version__
 from minigrad.autograd import (
     Tensor,
     enable_grad,
@@ -45,8 +46,6 @@ from minigrad.gradcheck import check_layer, gradcheck, gradgradcheck
 from minigrad.kernels import use_backend
 from minigrad.models import Model, Sequential
 from minigrad.random import set_random_seed
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Model",

@@ -22,7 +22,13 @@ Entry = TypeVar("Entry", bound=Callable[..., Any])
 
 
 class Configurable:
-    """An object that is described by the arguments of its constructor."""
+    """An object that is described by the arguments of its constructor.
+
+    Examples
+    --------
+    >>> Configurable.from_config({})
+    Configurable()
+    """
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal object, as values that JSON can hold."""

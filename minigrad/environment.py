@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config, ops
+from minigrad._version import __version__
 from minigrad.autograd import Tensor
 
 
@@ -166,9 +167,7 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def _version(package: str) -> str:
     if package == "minigrad":
-        import minigrad
-
-        return minigrad.__version__
+        return __version__
     return importlib.metadata.version(package)
 
 
@@ -253,8 +252,8 @@ def _cuda() -> Finding:
             name = cuda.get_current_device().name
             shown = name.decode() if isinstance(name, bytes) else str(name)
             return Finding("CUDA", f"{shown} found; this version computes on the CPU")
-        error = cuda.cuda_error()
-    reason = " ".join(str(error).split()) if error else "no toolkit (libnvvm) was found"
+        failure = cuda.cuda_error()
+    reason = " ".join(str(failure).split()) if failure else "no toolkit (libnvvm) was found"
     return Finding("CUDA", f"off: {reason}")
 
 

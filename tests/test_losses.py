@@ -133,6 +133,13 @@ def test_weights() -> None:
     assert loss([[0.0], [0.0]], y_pred, [[1.0], [0.0]]).item() == 0.5
 
 
+def test_weights_of_examples_with_several_losses_each() -> None:
+    loss = losses.MeanSquaredError(reduction="none")
+    y_pred = mg.tensor(np.ones((2, 3, 1)))
+    weighted = loss(np.zeros((2, 3, 1)), y_pred, [1.0, 5.0])
+    assert weighted.data.tolist() == [[1.0] * 3, [5.0] * 3]
+
+
 def test_an_empty_batch_has_loss_0() -> None:
     assert losses.MeanSquaredError()(np.zeros((0, 2)), np.zeros((0, 2))).item() == 0.0
 

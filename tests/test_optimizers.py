@@ -100,11 +100,13 @@ def test_saved_state_continues_exactly(case: dict[str, Any]) -> None:
     half = make(case)
     parameters, _ = walk(half, last=6)
     saved = half.state_dict()
+    for array in half.variables:  # what was saved is a copy
+        array += 1.0
     other = make(case)
     other.build(parameters.values())
     other.load_state_dict(saved)
-    for array in half.variables:  # what was saved is a copy
-        array += 1.0
+    for array in saved.values():  # what was loaded is a copy, too
+        array += 1
     _, rest = walk(other, first=6, parameters=parameters)
     for p in "ab":
         np.testing.assert_array_equal(rest[p], whole[p][6:])

@@ -40,7 +40,7 @@ def _array(value: Any) -> Any:
     )
 
 
-def _narrow(op: Primitive, arrays: Any, out: Any) -> Any:
+def _narrow(op: Primitive, arrays: Any, params: dict[str, Any], out: Any) -> Any:
     """Undo NumPy's widening of a result to float64 where no argument was float64.
 
     Integers that met float32 give float32; integers alone give floatx.
@@ -49,7 +49,8 @@ def _narrow(op: Primitive, arrays: Any, out: Any) -> Any:
     if _FLOAT64 in dtypes:
         return out
     if np.float32 in dtypes:
-        return op.forward(*[a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays])
+        arrays = [a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays]
+        return op.forward(*arrays, **params)
     return out.astype(config.floatx())
 
 
@@ -113,7 +114,7 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
             out = np.asarray(out) if isinstance(out, np.generic) else out
         dtype = out.dtype
         if dtype is _FLOAT64:
-            out = _narrow(op, (x, y), out)
+            out = _narrow(op, (x, y), _NO_PARAMS, out)
             dtype = out.dtype
         out.setflags(False)
         result = _new(Tensor)
@@ -173,7 +174,7 @@ def general(op: Primitive) -> Callable[..., Tensor]:
             out, saved = out
             params = {**params, "saved": saved}
         if op.broadcasts and out.dtype is _FLOAT64:
-            out = _narrow(op, arrays, out)
+            out = _narrow(op, arrays, params, out)
         result = wrap(out)
         if mask and recording.on:
             keep, keep_out = op.kept(mask, len(args))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,12 @@ from minigrad.autograd import graph
 from minigrad.autograd.convert import as_array, plain
 from minigrad.autograd.graph import Hook, HookHandle, Leaf, Node
 from minigrad.autograd.operations import Operations
+from minigrad.autograd.protocols import Protocols
 
 Array = Any  # numpy.ndarray on the CPU, cupy.ndarray on a GPU
 
 
-class Tensor(Operations):
+class Tensor(Operations, Protocols):
     """An n-dimensional array of numbers that records the operations on it.
 
     A tensor's array is read-only: operations make new tensors, and `assign` (or ``t.data = value``)
@@ -281,61 +281,11 @@ class Tensor(Operations):
         if isinstance(self._node, Node) and graph.RETAIN not in (self._node.hooks or ()):
             self.register_hook(graph.RETAIN)
 
-    # ------------------------------------------------------------------ Python and NumPy protocols
+    # ------------------------------------------------------------------ copies and looks
 
     def _on_host(self) -> np.ndarray[Any, Any]:
         data = self._data
         return data if isinstance(data, np.ndarray) else data.get()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        array = self._on_host()
-        if dtype is not None and array.dtype != dtype:
-            if copy is False:
-                raise ValueError(
-                    f"A copy is needed to convert from {array.dtype} to {np.dtype(dtype)}."
-                )
-            return array.astype(dtype)
-        return np.array(array) if copy else array
-
-    def __len__(self) -> int:
-        if not self.shape:
-            raise TypeError("A tensor without axes has no len().")
-        return self.shape[0]
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self.shape:
-            raise TypeError("A tensor without axes cannot be iterated over.")
-        return (self[i] for i in range(self.shape[0]))
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self._on_host() == plain(value)).any())
-
-    def __bool__(self) -> bool:
-        if self.size != 1:
-            raise ValueError(
-                f"The truth value of a tensor with {self.size} elements is ambiguous. "
-                f"Use .data.any() or .data.all()."
-            )
-        return bool(self.item())
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __index__(self) -> int:
-        if self.dtype.kind not in "iu":
-            raise TypeError(
-                f"Only integer tensors can be used as an index. Received: dtype={self.dtype}."
-            )
-        return int(self.item())
-
-    def __complex__(self) -> complex:
-        return complex(self.item())
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if spec else str(self)
 
     def __copy__(self) -> Tensor:
         return self.__deepcopy__({})

@@ -62,18 +62,18 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
 
     demo = _add(commands, "demo", "train on handwritten digits, check the gradients, draw", _demo)
-    _add_run_options(demo, epochs=20, output="minigrad-demo")
+    _add_run_options(demo, epochs=15, output="minigrad-demo")
 
     train = _add(commands, "train", "train a network of your choice on handwritten digits", _train)
-    _add_run_options(train, epochs=20, output="minigrad-train")
+    _add_run_options(train, epochs=15, output="minigrad-train")
     train.add_argument(
         "--filters",
         type=_positive,
         nargs="+",
-        default=[32, 64],
+        default=[32, 64, 64],
         metavar="N",
         help="filters of each SeparableConv2D layer; all but the first halve the image "
-        "(default: 32 64)",
+        "(default: 32 64 64)",
     )
     train.add_argument("--kernel-size", type=_positive, default=3, metavar="N", help="default: 3")
     train.add_argument(
@@ -86,7 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--batch-size", type=_positive, default=32, metavar="N", help="default: 32")
     train.add_argument(
-        "--learning-rate", type=_rate, default=0.003, metavar="RATE", help="default: 0.003"
+        "--learning-rate",
+        type=_rate,
+        default=0.01,
+        metavar="RATE",
+        help="of the first epoch; it falls linearly to zero (default: 0.01)",
     )
     train.add_argument(
         "--optimizer",
@@ -170,8 +174,9 @@ def _train(options: argparse.Namespace) -> int:
 
 def _gradcheck(options: argparse.Namespace) -> int:
     from minigrad.cli.checking import check_file, check_library
+    from minigrad.gradcheck.report import Mode
 
-    mode = "fast" if options.fast else "full"
+    mode: Mode = "fast" if options.fast else "full"
     if options.target is None:
         if options.shape or options.second:
             raise Problem("--shape and --second need a FILE.py:NAME to check")

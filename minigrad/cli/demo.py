@@ -80,12 +80,12 @@ def draw(result: Result, folder: Path) -> list[str]:
 
     convolutions = [layer for layer in result.model.layers if hasattr(layer, "depthwise_kernel")]
 
-    def curves(figure: Any, axes: Any) -> None:
+    def curves(axes: Any) -> None:
         show.plot_history(result.history, axes[0])
         show.plot_history(result.history, axes[1], metric="accuracy")
 
     loss = Figure(figsize=(9.0, 3.4), layout="constrained")
-    curves(loss, loss.subplots(1, 2))
+    curves(loss.subplots(1, 2))
 
     kernels = Figure(figsize=(8.0, 5.2), layout="compressed")
     for layer, ax in zip(convolutions, kernels.subplots(len(convolutions), 1), strict=True):
@@ -95,9 +95,9 @@ def draw(result: Result, folder: Path) -> list[str]:
     _draw_errors(result, errors.subplots())
 
     overview = Figure(figsize=(11.0, 6.4), layout="constrained")
-    upper, lower = overview.subfigures(2, 1, height_ratios=(1.0, 1.0))
-    curves(upper, upper.subplots(1, 2))
-    left, right = lower.subplots(1, 2, width_ratios=(1.0, 1.0))
+    halves: Any = overview.subfigures(2, 1)
+    curves(halves[0].subplots(1, 2))
+    left, right = halves[1].subplots(1, 2)
     show.plot_depthwise_kernels(convolutions[-1], left)
     _draw_errors(result, right)
 

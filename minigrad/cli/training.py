@@ -21,12 +21,12 @@ HELD_BACK = 0.1  # of the training images, to watch the training with
 class Recipe:
     """What to train, and how."""
 
-    filters: tuple[int, ...] = (32, 64)
+    filters: tuple[int, ...] = (32, 64, 64)
     kernel_size: int = 3
     depth_multiplier: int = 1
-    epochs: int = 20
+    epochs: int = 15
     batch_size: int = 32
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
     optimizer: str = "adam"
     seed: int = 0
 
@@ -52,6 +52,18 @@ class Result:
         return 1.0 - len(self.wrong) / len(self.labels)
 
 
+class LinearDecay(callbacks.Callback):
+    """Lets the learning rate fall from epoch to epoch, along a line that ends at zero."""
+
+    def __init__(self, start: float, epochs: int) -> None:
+        self._start = start
+        self._epochs = epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float]) -> None:
+        """Set the rate of this epoch."""
+        self.model.optimizer.learning_rate = self._start * (1.0 - epoch / self._epochs)
+
+
 def network(recipe: Recipe) -> Sequential:
     """Return the untrained network: separable convolutions, an average over the image, a vote.
 
@@ -72,7 +84,7 @@ def network(recipe: Recipe) -> Sequential:
                 depthwise_initializer="he_uniform",
                 use_bias=False,
             ),
-            layers.BatchNormalization(),
+            layers.BatchNormalization(momentum=0.9),
             layers.ReLU(),
         ]
     stack += [
@@ -115,6 +127,7 @@ def train(recipe: Recipe, output: str, *, quiet: bool) -> Result:
         y,
         batch_size=recipe.batch_size,
         epochs=recipe.epochs,
+        callbacks=[LinearDecay(recipe.learning_rate, recipe.epochs)],
         validation_split=HELD_BACK,
         verbose=0 if quiet else "auto",
         seed=recipe.seed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from minigrad.autograd import Tensor, grad
+from minigrad.autograd import Tensor, enable_grad, grad
 from minigrad.gradcheck.compare import Options
 from minigrad.gradcheck.functions import (
     ArrayFunction,
@@ -163,7 +163,8 @@ def gradgradcheck(
     def gradients(*tensors: Tensor) -> tuple[Tensor, ...]:
         arguments = [_tracked(tensor) for tensor in tensors[: len(given)]]
         leaves = [tensor for tensor in arguments if tensor.requires_grad]
-        result = fn(*arguments)
+        with enable_grad():  # the first derivatives are the function here: they need a tape
+            result = fn(*arguments)
         results = list(result) if isinstance(result, (tuple, list)) else [result]
         pairs = zip(results, tensors[len(given) :], strict=True)
         roots = [(out, up) for out, up in pairs if out.requires_grad]

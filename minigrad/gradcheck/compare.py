@@ -62,16 +62,17 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether they agree; never if one of them is NaN."""
-        return self.error <= self.tolerance
+        """Whether they agree; never if one of them is infinite or NaN."""
+        return math.isfinite(self.error) and self.error <= self.tolerance
 
     @property
     def badness(self) -> float:
         """The error in units of the tolerance; infinite if it is not a number."""
         if self.error == 0.0:
             return 0.0
-        ratio = self.error / self.tolerance if self.tolerance > 0.0 else math.inf
-        return math.inf if math.isnan(ratio) else ratio
+        if not math.isfinite(self.error) or self.tolerance == 0.0:
+            return math.inf
+        return self.error / self.tolerance
 
     def complaint(self) -> str:
         """Return what is wrong, in words."""
@@ -91,14 +92,16 @@ def directions(x: Array, mode: Mode, rng: np.random.Generator) -> list[Direction
     scale = scales(x)
     if mode == "full":
         return [
-            Direction(where, 1.0, float(scale.flat[where]), tuple(map(int, index)))
+            Direction(
+                where, 1.0, float(scale.flat[where]), abs(float(x[index])), tuple(map(int, index))
+            )
             for where, index in enumerate(np.ndindex(x.shape))
         ]
     if x.size == 0:
         return []
     everything = slice(None)
     return [
-        Direction(everything, _away_from_zero(rng, x.size) * scale.ravel(), 1.0, None)
+        Direction(everything, _away_from_zero(rng, x.size) * scale.ravel(), 1.0, 1.0, None)
         for _ in range(DIRECTIONS)
     ]
 

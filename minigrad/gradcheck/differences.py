@@ -37,6 +37,8 @@ class Direction:
         How far each of them moves for a step of 1.
     scale : float
         The step over which the function may change considerably.
+    size : float
+        The magnitude of the element itself, which may be far below the scale of its input.
     index : tuple of int or None
         The position of the element; None for a vector.
     """
@@ -44,6 +46,7 @@ class Direction:
     where: int | slice
     vector: Any
     scale: float
+    size: float
     index: tuple[int, ...] | None
 
 
@@ -126,7 +129,7 @@ class Differences:
         Neighbours are combined so that the h^2 term of their truncation errors cancels. Their
         disagreement counts as uncertainty, but as no more than ``most_doubt``.
         """
-        steps = _ladder(direction.scale)
+        steps = _ladder(direction.scale, direction.size)
         found = [self.measure(direction, step) for step in steps]
         best, least = Slope(math.nan, 0.0), math.inf
         for k in range(len(steps) - 2):
@@ -141,13 +144,14 @@ class Differences:
         return best
 
 
-def _ladder(scale: float) -> list[float]:
+def _ladder(scale: float, size: float) -> list[float]:
     """Return steps from a quarter of the scale (or of 1, if that is more) downwards."""
     steps = []
     if scale < 0.25:  # tiny inputs: the function may still change over distances of 1
         steps = [float(step) for step in np.geomspace(0.25, scale, 8)[:-1]]
     step = scale / 4
-    while step >= scale * _SMALLEST:
+    smallest = min(scale * _SMALLEST, size * BEST_STEP or scale)
+    while step >= smallest:
         steps.append(step)
         step /= 4
     return steps

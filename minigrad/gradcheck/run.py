@@ -164,13 +164,15 @@ def _gradients_as_given(function: Checkable, given: Sequence[Array]) -> list[Any
 
 
 def _form_problem(gradient: Any, x: Array) -> str | None:
-    """Return what is wrong with the form of a gradient: it must be that of its input."""
+    """Return what is wrong with a gradient at first sight: it must look like its input."""
     if gradient is None:
         return "its gradient is missing (None)"
     if gradient.shape != x.shape:
         return f"its gradient must have shape {x.shape}, but has shape {gradient.shape}"
     if gradient.dtype != x.dtype:
         return f"its gradient must have dtype {x.dtype}, but has dtype {gradient.dtype}"
+    if not np.isfinite(gradient).all():
+        return "its gradient holds NaN or infinite values"
     return None
 
 

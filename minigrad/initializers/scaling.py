@@ -141,6 +141,12 @@ class GlorotNormal(_Named):
     """``VarianceScaling(1, "fan_avg", "truncated_normal")``.
 
     Identifiers: ``"glorot_normal"``, ``"GlorotNormal"``.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(f"{mg.initializers.GlorotNormal(seed=1)((64, 64)).var() * 64:.1f}")
+    1.0
     """
 
     _fixed = (1.0, "fan_avg", "truncated_normal")
@@ -150,6 +156,12 @@ class LecunUniform(_Named):
     """Uniform in ±sqrt(3 / fan_in): ``VarianceScaling(1, "fan_in", "uniform")``.
 
     Identifiers: ``"lecun_uniform"``, ``"LecunUniform"``.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(f"{mg.initializers.LecunUniform(seed=1)((64, 64)).var() * 64:.1f}")
+    1.0
     """
 
     _fixed = (1.0, "fan_in", "uniform")
@@ -159,6 +171,12 @@ class LecunNormal(_Named):
     """``VarianceScaling(1, "fan_in", "truncated_normal")``.
 
     Identifiers: ``"lecun_normal"``, ``"LecunNormal"``.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(f"{mg.initializers.LecunNormal(seed=1)((64, 64)).var() * 64:.1f}")
+    1.0
     """
 
     _fixed = (1.0, "fan_in", "truncated_normal")
@@ -168,6 +186,12 @@ class HeUniform(_Named):
     """Uniform in ±sqrt(6 / fan_in): ``VarianceScaling(2, "fan_in", "uniform")``.
 
     Identifiers: ``"he_uniform"``, ``"HeUniform"``.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(f"{mg.initializers.HeUniform(seed=1)((64, 64)).var() * 64:.1f}")
+    2.0
     """
 
     _fixed = (2.0, "fan_in", "uniform")
@@ -177,6 +201,12 @@ class HeNormal(_Named):
     """``VarianceScaling(2, "fan_in", "truncated_normal")``: truncated too, as in Keras.
 
     Identifiers: ``"he_normal"``, ``"HeNormal"``.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(f"{mg.initializers.HeNormal(seed=1)((64, 64)).var() * 64:.1f}")
+    2.0
     """
 
     _fixed = (2.0, "fan_in", "truncated_normal")

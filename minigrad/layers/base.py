@@ -8,6 +8,7 @@ and calling the layer does both.
 from __future__ import annotations
 
 import inspect
+import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -27,13 +28,14 @@ __all__ = ["Layer", "Parameter"]
 
 
 class _Calls(threading.local):
-    """The calls of layers that are under way in this thread."""
+    """The call of a layer that is under way in this thread, inner calls included."""
 
-    depth = 0
+    number = 0  # 0 outside of all calls
     training = False
 
 
 _calls = _Calls()
+_next_number = itertools.count(1).__next__
 
 
 class Layer(Weights):
@@ -122,6 +124,7 @@ class Layer(Weights):
         self._own: list[Parameter] = []
         self._paused: list[Parameter] = []
         self._call_losses: list[Tensor] = []
+        self._call_number = 0
         self._build_shape: Any = None
         self._building = False
         self.built = False
@@ -249,19 +252,18 @@ class Layer(Weights):
         else:
             self.build(shape)
 
-        before = _calls.depth, _calls.training
-        if training is None:
-            training = _calls.training
-        if _calls.depth == 0:
-            for layer in self._tree():
-                layer._call_losses = []
+        before = _calls.number, _calls.training
+        number = before[0] or _next_number()
+        training = before[1] if training is None else bool(training)
         if "training" in self._call_words or self._call_takes_any:
-            kwargs["training"] = bool(training)
-        _calls.depth, _calls.training = before[0] + 1, bool(training)
+            kwargs["training"] = training
+        if self._call_number != number:  # a second call within one outer call adds its losses
+            self._call_number, self._call_losses = number, []
+        _calls.number, _calls.training = number, training
         try:
             output = self.call(tensors, *args, **kwargs)
         finally:
-            _calls.depth, _calls.training = before
+            _calls.number, _calls.training = before
         if self.activity_regularizer is not None:
             for part in output if isinstance(output, (list, tuple)) else [output]:
                 # An empty batch has no activity; the maximum keeps 0 / 0 out.

@@ -28,6 +28,7 @@ class Weights:
     _own: list[Parameter]
     _paused: list[Parameter]  # what would be trained if the layer were not frozen
     _call_losses: list[Tensor]
+    _call_number: int  # of the call that the losses are of; calls inside a call share its number
     built: bool
 
     @property
@@ -85,7 +86,8 @@ class Weights:
         found: list[Tensor] = []
         seen: set[int] = set()
         for layer in self._tree():
-            found += layer._call_losses
+            if layer._call_number >= self._call_number:  # not left from an earlier call
+                found += layer._call_losses
             for parameter in layer._parameters():
                 if parameter.regularizer is not None and id(parameter) not in seen:
                     seen.add(id(parameter))

@@ -22,6 +22,20 @@ class Metric(Configurable):
     ----------
     name : str, optional
         The name of the class in snake case by default.
+
+    Examples
+    --------
+    >>> from minigrad import metrics
+    >>> class Examples(metrics.Metric):
+    ...     seen = 0
+    ...     def update_state(self, y_true, y_pred, sample_weight=None):
+    ...         self.seen += len(y_pred)
+    ...     def result(self):
+    ...         return float(self.seen)
+    ...     def reset_state(self):
+    ...         self.seen = 0
+    >>> Examples()([1, 2], [1.0, 2.0])
+    2.0
     """
 
     def __init__(self, name: str | None = None) -> None:

@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad._version import __version__
 from minigrad.autograd import Tensor
 
 __all__ = ["read_arrays", "read_weights", "write_arrays", "write_weights"]
@@ -171,7 +172,7 @@ def _write_archive(file: Any, arrays: Mapping[str, Array]) -> None:
         header = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
-            "minigrad_version": _version(),
+            "minigrad_version": __version__,
             "weights": entries,
         }
         archive.writestr(_member(HEADER), json.dumps(header, indent=1))
@@ -182,12 +183,6 @@ def _member(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.external_attr = 0o644 << 16
     return info
-
-
-def _version() -> str:
-    import minigrad  # here, because minigrad itself imports this module
-
-    return minigrad.__version__
 
 
 def _read_archive(archive: zipfile.ZipFile) -> dict[str, Array]:
@@ -206,7 +201,7 @@ def _read_archive(archive: zipfile.ZipFile) -> dict[str, Array]:
     if version > FORMAT_VERSION:
         raise _NotOurs(
             f"was written by a newer minigrad ({header.get('minigrad_version')}): its format is "
-            f"version {version}, and this minigrad ({_version()}) reads versions up to "
+            f"version {version}, and this minigrad ({__version__}) reads versions up to "
             f"{FORMAT_VERSION}."
         )
     entries: dict[str, dict[str, Any]] = header["weights"]

@@ -54,18 +54,18 @@ class Steps(Layer):
         if not self.built:
             with no_grad():
                 self._outputs(x[:1], training=False)
-        parameters = self.trainable_weights
-        trained = set(map(id, parameters))
-        before = [(each, each.data) for each in self.weights if id(each) not in trained]
+        before = [(each, each.data) for each in self.weights]
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
+            parameters = self.trainable_weights
             gradients = grad(loss, parameters)
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException:
             for each, data in before:  # the forward pass has changed moving averages
-                each.assign(data)
+                if each.data is not data:
+                    each.assign(data)
             raise
 
     def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:

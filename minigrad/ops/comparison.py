@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import primitive
+from minigrad.autograd.primitive import primitive
 from minigrad.ops._common import Operand
 
 

@@ -145,7 +145,7 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     )
 )
 def _pad(x: Any, pads: tuple[tuple[int, int], ...]) -> Any:
-    return np.pad(x, pads)
+    return np.pad(x, pads) if pads else x.copy()
 
 
 def pad(x: Operand, pad_width: Any) -> Tensor:

@@ -186,9 +186,11 @@ def _bound(name: str, bound: Any, x: Tensor) -> Any:
             f"Received: {name} that requires gradients"
         )
     array = np.array(_data(bound), dtype=x.dtype if x.dtype.kind == "f" else None)
-    if np.broadcast_shapes(array.shape, x.shape) != x.shape:
+    try:
+        np.broadcast_to(array, x.shape)
+    except ValueError:
         raise ValueError(
             f"The bounds of clip() must broadcast to shape {x.shape}. "
             f"Received: {name} of shape {array.shape}"
-        )
+        ) from None
     return array

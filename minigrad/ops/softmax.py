@@ -27,15 +27,21 @@ def _top(x: Any, axes: tuple[int, ...]) -> Any:
     return np.where(np.isfinite(top), top, np.zeros((), x.dtype))
 
 
-def _log_sum(x: Any, axes: tuple[int, ...]) -> Any:
+def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """Return the largest element, x without it, and the logarithm of the sum of exponentials.
+
+    They are kept apart because sums of them are less precise than each of them.
+    """
     top = _top(x, axes)
+    shifted = x - top
     with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
-        return np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+        return top, shifted, np.log(np.sum(np.exp(shifted), axis=axes, keepdims=True))
 
 
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
 def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    result = _log_sum(x, axes)
+    top, _, total = _log_sum(x, axes)
+    result = top + total
     return result if keepdims else result.squeeze(axes)
 
 
@@ -83,8 +89,8 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    total = _log_sum(x, axes)
-    return x - np.where(total == -np.inf, np.zeros((), x.dtype), total)
+    _, shifted, total = _log_sum(x, axes)
+    return shifted - np.where(total == -np.inf, np.zeros((), x.dtype), total)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -107,8 +113,8 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     )
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
-    chosen = np.take_along_axis(logits, labels[..., None], axis=-1)
-    return (_log_sum(logits, (logits.ndim - 1,)) - chosen)[..., 0]
+    _, shifted, total = _log_sum(logits, (logits.ndim - 1,))
+    return (total - np.take_along_axis(shifted, labels[..., None], axis=-1))[..., 0]
 
 
 def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:

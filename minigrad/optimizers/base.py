@@ -54,6 +54,17 @@ class Optimizer(Configurable):
     ------
     ValueError
         For a value out of range, or more than one way of clipping.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> class SignDescent(mg.optimizers.Optimizer):
+    ...     def update(self, value, gradient, state, learning_rate, step):
+    ...         return value - learning_rate * np.sign(gradient), state
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> SignDescent(0.5).apply_gradients([(mg.tensor([-3.0, 0.1]), w)])
+    >>> w.numpy()
+    array([1.5, 1.5], dtype=float32)
     """
 
     slots: tuple[str, ...] = ()  # names of the arrays that are kept for each parameter

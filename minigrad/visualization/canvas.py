@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.image import AxesImage
 
 Array = NDArray[Any]
@@ -110,7 +111,7 @@ def show_values(ax: Axes, image: Array, *, label: str, signed: bool) -> AxesImag
     across = max(0.03, min(0.15, 0.03 * image.shape[0] / image.shape[1]))
     bar = figure.colorbar(drawn, cax=ax.inset_axes((1.0 + across, 0.0, across, 1.0)))
     bar.set_label(label)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(length=2)
     return drawn
 
@@ -129,6 +130,13 @@ def frame_tiles(ax: Axes, laid: Mosaic) -> None:
     ax.set_yticks([])
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Put ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True))
 
 
 def to_array(values: Any) -> Array:

@@ -114,5 +114,5 @@ def _maps(output: NDArray[Any], layer: Layer) -> NDArray[Any]:
             f"The output of layer {layer.name!r} is no set of maps. Received: shape={output.shape}"
         )
     if getattr(layer, "data_format", config.image_data_format()) == "channels_first":
-        return output[0]
+        return np.asarray(output[0])
     return np.moveaxis(output[0], -1, 0)

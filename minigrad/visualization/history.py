@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.visualization.canvas import BLUE, GREY, ORANGE, axes
+from minigrad.visualization.canvas import BLUE, GREY, ORANGE, axes, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def plot_history(history: Any, ax: Axes | None = None, *, metric: str = "loss") 
     ax.set_title(metric.replace("_", " ").capitalize())
     ax.set_xlabel("epoch")
     ax.set_ylabel(f"{metric.replace('_', ' ')}{' (%)' if percent else ''}")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax.xaxis)
     ax.grid(True, color=GREY, alpha=0.25, linewidth=0.6)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)

@@ -115,8 +115,8 @@ def _tiles(images: Any) -> NDArray[Any]:
         )
     if colour:
         array = array / 255.0 if array.dtype.kind in "iu" else array
-        return np.clip(array.astype(float), 0.0, 1.0)
-    return array.astype(float)
+        return np.asarray(np.clip(array, 0.0, 1.0), dtype=float)
+    return np.asarray(array, dtype=float)
 
 
 def _captions(count: int, labels: Any, predictions: Any) -> list[tuple[str, str]]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad.visualization.canvas import axes, frame_tiles, grid, mosaic, show_values, to_array
+from minigrad.visualization.canvas import (
+    axes,
+    frame_tiles,
+    grid,
+    mosaic,
+    show_values,
+    to_array,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,15 +119,15 @@ def plot_pointwise_kernel(layer_or_array: Any, ax: Axes | None = None) -> Axes:
     'Pointwise kernel: 8 channels → 4 filters'
     """
     kernel, name = _kernel(layer_or_array, "pointwise_kernel")
-    matrix = kernel.reshape(kernel.shape[-2:])
-    channels, filters = matrix.shape
+    channels, filters = kernel.shape[2:]
+    matrix = kernel.reshape(channels, filters)
     side = 5.0 / max(channels, filters, 8)
     ax = axes(ax, 1.9 + side * filters, 1.1 + side * channels)
     show_values(ax, matrix, label="weight", signed=True)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.get_major_locator().set_params(integer=True)
+    whole_numbers(ax.xaxis)
+    whole_numbers(ax.yaxis)
     ax.set_xlabel("filter")
     ax.set_ylabel("depthwise channel")
     ax.set_title(f"{name}: {channels} channels → {filters} filters")

@@ -123,6 +123,21 @@ def test_type_of_a_mixed_result(operation: str, a: Any, b: Any, dtype: str) -> N
     assert function(*tensors).dtype == dtype
 
 
+def test_integers_never_widen_float32() -> None:
+    x, n = mg.tensor([[1.5, 2.5]]), mg.tensor([[2], [3]])
+    for result in (
+        mg.ops.einsum("ij,jk->ik", x, n),
+        mg.ops.matmul(x, n),
+        mg.ops.tensordot(x, n, 1),
+        mg.ops.concatenate([x, n.T]),
+        mg.ops.stack([x, n.T]),
+        mg.ops.where(x > 2.0, x, n.T),
+        mg.ops.put_add(x, [0], (2, 2)) * n,
+        mg.ops.batch_normalization(x, [1.0, 1.0], None, 0).output,
+    ):
+        assert result.dtype == np.float32
+
+
 def test_integers_stay_integers_until_a_fraction_is_needed() -> None:
     x = mg.tensor([1, 2])
     assert (x + x).dtype == (x * 2).dtype == (-x).dtype == x.sum().dtype == np.int64

@@ -234,11 +234,12 @@ def training_and_inference(row: Row) -> None:
 def empty_batch(row: Row) -> None:
     for training in (False, True):
         layer = row.make()
+        layer.build(row.input_shape)
+        moving = [p.numpy() for p in layer.non_trainable_weights]
         x = tensor(row.input()[:0], requires_grad=True)
         y = layer(x, training=training)
         assert y.shape == (0, *row.output_shape[1:])
         assert layer.compute_output_shape(x.shape) == y.shape
-        moving = [p.numpy() for p in layer.non_trainable_weights]
         y.backward(np.zeros(y.shape))
         assert x.grad is not None and x.grad.shape == x.shape
         for p in layer.trainable_weights:
@@ -246,7 +247,6 @@ def empty_batch(row: Row) -> None:
             np.testing.assert_array_equal(p.grad.numpy(), np.zeros(p.shape))
         for p, before in zip(layer.non_trainable_weights, moving, strict=True):
             np.testing.assert_array_equal(p.numpy(), before)
-            assert np.isfinite(before).all()
 
 
 def frozen(row: Row) -> None:

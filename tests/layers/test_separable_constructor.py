@@ -259,7 +259,8 @@ def test_keyword_arguments_of_all_layers() -> None:
         ({"input_shape": (8, 8, 3)}, (None, 8, 8, 3)),
         ({"input_shape": [8, 8, 3], "batch_size": 2}, (2, 8, 8, 3)),
         ({"batch_input_shape": (4, 8, 8, 3), "input_shape": (1, 1, 1)}, (4, 8, 8, 3)),
-        ({"input_dim": 3}, (None, 3)),
+        ({"input_shape": np.array([8, 8, 3])}, (None, 8, 8, 3)),
+        ({"input_dim": np.int64(3)}, (None, 3)),
         ({}, None),
     ]
     for options, shape in made:

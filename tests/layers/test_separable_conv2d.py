@@ -176,3 +176,12 @@ def test_second_derivatives_go_through_the_layer() -> None:
     (first,) = grad(layer(x).sum(), [x], create_graph=True)
     (second,) = grad((first * first).sum(), [layer.depthwise_kernel])
     assert second.shape == layer.depthwise_kernel.shape and np.abs(second.numpy()).max() > 0
+
+
+def test_weights_that_overflow_are_noticed_before_any_is_set() -> None:
+    layer = layers.SeparableConv2D(1, 1)
+    layer.build((None, 1, 1, 1))
+    before = layer.get_weights()
+    with pytest.raises(RuntimeWarning, match="overflow"):  # warnings are errors here
+        layer.set_weights([before[0] + 1.0, before[1], np.array([1e300])])
+    np.testing.assert_array_equal(layer.depthwise_kernel.numpy(), before[0])

@@ -60,8 +60,8 @@ def near(found: Any, wanted: np.ndarray, tolerance: float) -> None:
     assert np.abs(np.asarray(found) - wanted).max() <= tolerance * scale
 
 
-# float32: ten steps amplify roundings; Keras' own two versions differ as much (see training.json).
-@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-10), ("float32", 2e-4)])
+# Keras 2 and 3 differ by 2e-16 and 4e-7 (see training.json); other sums add a few roundings.
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 2e-5)])
 @pytest.mark.parametrize("run", ["adam", "sgd", "extras"])
 def test_run(run: str, dtype: str, tolerance: float) -> None:
     model = make(run, dtype)
