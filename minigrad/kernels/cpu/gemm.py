@@ -57,7 +57,7 @@ def multiply(
     width = 2 * lanes(a)
     for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
         _product(
-            at(a, start), min(1, rows), lda, rows, min(DEPTH, depth - start),
+            at(a, start), 1, lda, rows, min(DEPTH, depth - start),
             at(packed, start * width), width, depth * width, columns,
             bias, start == 0, out, ldo,
         )  # fmt: skip
@@ -78,8 +78,8 @@ def add_transposed_product(
     """Compute out += aᵀ b, for a with `depth` rows of `rows` numbers and b of `columns` numbers."""
     for start in range(0, depth, TRANSPOSED_DEPTH):
         _product(
-            at(a, start * lda), lda, min(1, rows), rows, min(TRANSPOSED_DEPTH, depth - start),
-            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, rows < 0, out, ldo,
+            at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
+            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo,
         )  # fmt: skip
 
 

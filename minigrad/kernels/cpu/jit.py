@@ -117,7 +117,7 @@ def kernel(
         return _compile(function)
     if parallel:
         return ParallelKernel
-    return functools.partial(_compile, **_NO_WRAPPERS) if inner else kernel
+    return _compile_inner if inner else kernel
 
 
 class ParallelKernel(Generic[*Ts]):
@@ -210,6 +210,22 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
     # Functions from elsewhere are not part of the stamp, so they are compiled anew each time.
     if hasattr(dispatcher, "_cache") and name.startswith("minigrad.kernels."):
         dispatcher._cache = DiskCache(name.removeprefix("minigrad.kernels."), _STAMP)
+    return dispatcher
+
+
+def _compile_inner(function: Callable[..., Any]) -> Any:
+    """Return the dispatcher of a function for other kernels, compiled once per types of arguments.
+
+    By itself, numba would compile a function anew for each literal number that it is called with.
+    """
+    dispatcher = _compile(function, **_NO_WRAPPERS)
+    if not DISABLE_JIT:
+        template = dispatcher.get_call_template
+
+        def of_any_value(args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            return template(tuple(_numba.types.unliteral(arg) for arg in args), keywords)
+
+        dispatcher.get_call_template = of_any_value
     return dispatcher
 
 
