@@ -1,14 +1,167 @@
+"""Depthwise convolution on the CPU: output, gradient of the input, gradient of the kernel.
+
+`minigrad.kernels.reference` has the formulas, `minigrad.kernels.loops` readable loops. Here, pixels
+of all images are counted through, and a task owns a run of output pixels (forward), or a band of
+rows (gradients). `minigrad.kernels.cpu.rows` does the work on one row.
+
+With M kernels per channel, features are kept plane by plane, m C + c instead of c M + m, so that
+vectors run over channels. They change places on their way in or out.
+"""
+
 from __future__ import annotations
 
 import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Numbers, from_last, to_last
+from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import add_kernel_grad_row, convolve_row, repeat_kernel, repeats
 from minigrad.kernels.cpu.simd import Pointer, at, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
-LANES = {4: 16, 8: 8}
+__all__ = [
+    "add_kernel_grad",
+    "depthwise_forward",
+    "depthwise_input_grad",
+    "depthwise_kernel_grad",
+    "features_of_pixels",
+    "input_grad_row",
+]
+
+
+def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
+    """Return the depthwise convolution; see `minigrad.kernels.depthwise_forward`."""
+    x = to_last(x, geometry.data_format)
+    _, _, channels, multiplier = kernel.shape
+    plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
+    wide = _repeated(kernel, plan.wide, plan.sizes)
+    y = np.empty((*plan.shape[:3], channels * multiplier), x.dtype)
+    out, zeros = y.reshape(-1), plan.zeros
+    _forward_run(
+        plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes
+    )
+    return from_last(y, geometry.data_format)
+
+
+def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Array:
+    """Return the gradient of the input; see `minigrad.kernels.depthwise_input_grad`."""
+    dy = to_last(dy, geometry.data_format)
+    _, _, channels, multiplier = kernel.shape
+    plan = separable_plan(geometry, len(dy), channels, multiplier, 0, dy.dtype)
+    wide = _repeated(kernel, plan.wide, plan.sizes)
+    dx = np.empty((len(dy), *geometry.input_size, channels), dy.dtype)
+    out, zeros = dx.reshape(-1), plan.zeros
+    _input_grad_band(
+        plan.bands, plan.work, _by_planes(dy, multiplier), wide, zeros, zeros, out, out, out,
+        plan.sizes,
+    )  # fmt: skip
+    return from_last(dx, geometry.data_format)
+
+
+def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplier: int) -> Array:
+    """Return the gradient of the kernel; see `minigrad.kernels.depthwise_kernel_grad`."""
+    x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
+    channels = x.shape[3]
+    plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
+    sums = np.zeros((plan.bands, plan.wide), x.dtype)
+    out, zeros = sums.reshape(-1), plan.zeros
+    _kernel_grad_band(
+        plan.bands, plan.work, flat(x), _by_planes(dy, multiplier), zeros, zeros, out, out, out,
+        plan.sizes,
+    )  # fmt: skip
+    return total_of_kernel_grads(sums, geometry, channels, multiplier)
+
+
+def total_of_kernel_grads(
+    sums: Array, geometry: ConvGeometry, channels: int, multiplier: int
+) -> Array:
+    """Add up repeated kernel gradients, (bands, M kh kw repeats C) -> (kh, kw, C, M)."""
+    taps = multiplier * geometry.taps
+    repeated = sums.reshape(len(sums), taps, sums.shape[1] // max(1, taps * channels), channels)
+    total = repeated.sum(axis=(0, 2)).reshape(multiplier, *geometry.kernel_size, channels)
+    return np.ascontiguousarray(total.transpose(1, 2, 3, 0))
+
+
+def _repeated(kernel: Array, size: int, sizes: Numbers) -> Array:
+    """Return a kernel by planes, (M, kh, kw, C), and repeated: `rows.repeat_kernel`."""
+    planes = flat(kernel.transpose(3, 0, 1, 2) if kernel.shape[3] > 1 else kernel)
+    wide = np.empty(size, kernel.dtype)
+    _repeat(1, size, planes, planes, planes, planes, wide, wide, wide, sizes)
+    return flat(wide)
+
+
+def _by_planes(y: Array, multiplier: int) -> Array:
+    """Return features flat, with c M + m moved to m C + c."""
+    if multiplier == 1:
+        return flat(y)
+    pixels, features = y.shape[0] * y.shape[1] * y.shape[2], y.shape[3]
+    pairs = y.reshape(pixels, features // multiplier, multiplier)
+    return flat(pairs.transpose(0, 2, 1))
+
+
+@kernel(parallel=True)
+def _repeat(
+    _: int, planes: Array, _b: Array, _c: Array, _d: Array,
+    wide: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Repeat a kernel."""
+    repeat_kernel(
+        pointer(planes), sizes[13] * sizes[4] * sizes[5], sizes[12], pointer(wide)
+    )
+
+
+@kernel(parallel=True)
+def _forward_run(
+    number: int, x: Array, k: Array, _c: Array, _d: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a run of output pixels."""
+    channels, multiplier, _, pixels, run = sizes[12:17]
+    first, features = number * run, channels * multiplier
+    count = min(run, pixels - first)
+    target = at(pointer(y), first * features)
+    if multiplier == 1:
+        features_of_pixels(pointer(x), pointer(k), target, first, count, sizes, channels, 1)
+        return
+    scratch = np.empty(count * features, x.dtype)
+    t = pointer(scratch)
+    features_of_pixels(pointer(x), pointer(k), t, first, count, sizes, channels, multiplier)
+    for p in range(count):
+        for m in range(multiplier):
+            for c in range(channels):
+                target[p * features + c * multiplier + m] = t[p * features + m * channels + c]
+
+
+@kernel(parallel=True)
+def _input_grad_band(
+    band: int, dy: Array, k: Array, _c: Array, _d: Array,
+    dx: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a band of rows of the input's gradient."""
+    height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
+    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
+    for row in range(band * rows // bands, (band + 1) * rows // bands):
+        input_grad_row(
+            at(pointer(dx), row * width * channels), row % height,
+            at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
+            sizes, channels, multiplier,
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _kernel_grad_band(
+    band: int, x: Array, dy: Array, _c: Array, _d: Array,
+    sums: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Add up the kernel's gradient over a band of output rows."""
+    image, out_height, out_width = sizes[0] * sizes[1], sizes[2], sizes[3]
+    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[2]
+    g = at(pointer(sums), band * (len(sums) // bands))
+    for row in range(band * rows // bands, (band + 1) * rows // bands):
+        add_kernel_grad(
+            g, at(pointer(x), row // out_height * image * channels), row % out_height,
+            at(pointer(dy), row * out_width * channels * multiplier), sizes, channels, multiplier,
+        )  # fmt: skip
 
 
 @kernel(inner=True)

@@ -21,8 +21,10 @@ RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
 GROUP_BYTES = 4 * 1024 * 1024
 """Size of the features of a group of images: they fit in the last-level cache."""
-MOST_CHUNKS = 16
+MOST_CHUNKS = 64
 WORK_PER_CHUNK = 1 << 20
+PIXELS_PER_CHUNK = 256
+"""Fewer, and adding up the chunks' sums would take longer than computing them."""
 LARGEST_BY_RUNS = 1 << 16
 """Elements of Q from which its gradient is summed by blocks."""
 BLOCK = (192, 128)
@@ -36,10 +38,8 @@ class Plan(NamedTuple):
     work: int
     """Multiply-adds of the forward pass."""
     depthwise_work: int
-    repeats: int
-    """How often the depthwise kernel is repeated (see `rows.repeat_kernel`)."""
     wide: int
-    """Elements of the repeated depthwise kernel."""
+    """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
     panels: int
     packed: int
     panels_transposed: int
@@ -76,7 +76,8 @@ def separable_plan(
     run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
     by_blocks = features * filters > LARGEST_BY_RUNS
-    chunks = max(1, min(MOST_CHUNKS, work // WORK_PER_CHUNK))
+    chunks = min(MOST_CHUNKS, work // WORK_PER_CHUNK, batch * image // PIXELS_PER_CHUNK)
+    chunks = max(1, chunks)
     group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
     bands = max(1, min(chunks, group * height))
     down, across = -(-features // BLOCK[0]), -(-filters // BLOCK[1])
@@ -102,7 +103,6 @@ def separable_plan(
         shape=(batch, height, width, filters),
         work=work,
         depthwise_work=2 * group * image * features * geometry.taps,
-        repeats=repeats,
         wide=geometry.taps * features * repeats,
         panels=panels,
         packed=panels * 2 * lanes * features,
@@ -117,4 +117,53 @@ def separable_plan(
         by_blocks=by_blocks,
         blocks=down * across,
         bands=bands,
+    )
+
+
+class ProductPlan(NamedTuple):
+    """The cut of a pointwise convolution."""
+
+    work: int
+    """Multiply-adds."""
+    panels: int
+    packed: int
+    runs: int
+    chunks: int
+    blocks: int
+    zeros: Array
+    sizes: Numbers
+    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block."""
+
+
+@lru_cache(maxsize=1024)
+def pointwise_plan(
+    pixels: int, depth: int, outputs: int, row: int, column: int, dtype: np.dtype[Any]
+) -> ProductPlan:
+    """Return the plan for a product of `pixels` rows with a matrix, and for its gradient.
+
+    `row` and `column` are the matrix' steps: element (k, j) is matrix[k * row + j * column].
+    """
+    lanes = VECTOR_BYTES // dtype.itemsize
+    work = pixels * depth * outputs
+    run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
+    by_blocks = depth * outputs > LARGEST_BY_RUNS
+    chunks = 1 if by_blocks else min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK)
+    chunks = max(1, chunks)
+    height, width = BLOCK if by_blocks else (max(1, depth), max(1, outputs))
+    panels = -(-outputs // (2 * lanes))
+    sizes = np.array(
+        [pixels, depth, outputs, row, column, run, chunks, height, width], dtype=np.int64
+    )
+    zeros = np.zeros(max(depth, outputs), dtype)
+    sizes.setflags(write=False)
+    zeros.setflags(write=False)
+    return ProductPlan(
+        work=work,
+        panels=panels,
+        packed=panels * 2 * lanes * depth,
+        runs=-(-pixels // run),
+        chunks=chunks,
+        blocks=-(-depth // height) * -(-outputs // width),
+        zeros=zeros,
+        sizes=sizes,
     )

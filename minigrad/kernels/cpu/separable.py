@@ -22,7 +22,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.kernels.cpu.depthwise import add_kernel_grad, features_of_pixels, input_grad_row
+from minigrad.kernels.cpu.depthwise import (
+    add_kernel_grad,
+    features_of_pixels,
+    input_grad_row,
+    total_of_kernel_grads,
+)
 from minigrad.kernels.cpu.gemm import (
     add_column_sums,
     add_transposed_product,
@@ -31,7 +36,7 @@ from minigrad.kernels.cpu.gemm import (
 )
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
-from minigrad.kernels.cpu.plan import Plan, separable_plan
+from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, pointer
 from minigrad.kernels.geometry import ConvGeometry
@@ -73,7 +78,7 @@ def separable_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
-    kh, kw, channels, multiplier = depthwise_kernel.shape
+    _, _, channels, multiplier = depthwise_kernel.shape
     features, filters = pointwise_kernel.shape[2:]
     plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
     zeros, dtype = plan.zeros, x.dtype
@@ -110,12 +115,10 @@ def separable_backward(
     if not plan.by_blocks:
         d_pointwise = total[: features * filters]
     d_bias = total[len(total) - filters :].copy() if use_bias else None
-    repeated = d_depthwise.reshape(plan.bands, multiplier, kh, kw, plan.repeats, channels)
-    d_kernel = repeated.sum(axis=(0, 4)).transpose(1, 2, 3, 0)
     d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
     return (
         from_last(dx, geometry.data_format),
-        np.ascontiguousarray(d_kernel),
+        total_of_kernel_grads(d_depthwise, geometry, channels, multiplier),
         np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
         d_bias,
     )
@@ -123,7 +126,7 @@ def separable_backward(
 
 def _planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
     """Return the kernels flat, as (M, kh, kw, C) and (M, C, F)."""
-    kh, kw, channels, multiplier = depthwise.shape
+    _, _, channels, multiplier = depthwise.shape
     if multiplier > 1:
         depthwise = depthwise.transpose(3, 0, 1, 2)
         pointwise = pointwise.reshape(channels, multiplier, pointwise.shape[3]).transpose(1, 0, 2)
