@@ -15,8 +15,14 @@ import numpy as np
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
 from minigrad.kernels.cpu.plan import separable_plan
-from minigrad.kernels.cpu.rows import add_kernel_grad_row, convolve_row, repeat_kernel, repeats
-from minigrad.kernels.cpu.simd import Pointer, at, pointer
+from minigrad.kernels.cpu.rows import (
+    add_kernel_grad_row,
+    convolve_row,
+    quotient_up,
+    repeat_kernel,
+    repeats,
+)
+from minigrad.kernels.cpu.simd import Pointer, at, keep, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
@@ -130,6 +136,7 @@ def _forward_run(
         for m in range(multiplier):
             for c in range(channels):
                 target[p * features + c * multiplier + m] = t[p * features + m * channels + c]
+    keep(scratch)
 
 
 @kernel(parallel=True)
@@ -140,12 +147,14 @@ def _input_grad_band(
     """Compute a band of rows of the input's gradient."""
     height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
+    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
     for row in range(band * rows // bands, (band + 1) * rows // bands):
         input_grad_row(
             at(pointer(dx), row * width * channels), row % height,
             at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
-            sizes, channels, multiplier,
+            sizes, channels, multiplier, pointer(offsets),
         )  # fmt: skip
+    keep(offsets)
 
 
 @kernel(parallel=True)
@@ -185,23 +194,28 @@ def features_of_pixels(
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
     hop = channels * repeats(x, channels)
     features = channels * multiplier
+    offsets = np.empty(2 * kh * kw, np.int64)
+    row, j = first // out_width, first % out_width
+    image, i = row // out_height, row % out_height
     done = 0
     while done < count:
-        row, j = divmod(first + done, out_width)
-        image, i = divmod(row, out_height)
         run = min(count - done, out_width - j)
         above = i * sh - top
-        a0 = min(kh, max(0, -(above // dh)))
-        a1 = max(a0, min(kh, (height - 1 - above) // dh + 1))
+        a0 = min(kh, max(0, quotient_up(-above, dh)))
+        a1 = max(a0, min(kh, quotient_up(height - above, dh)))
         for m in range(multiplier):
             convolve_row(
                 at(y, (done - j) * features + m * channels), features, j, j + run,
                 at(x, (image * height + above + a0 * dh) * width * channels), channels,
                 dh * width * channels, width, -left, sw, dw,
                 at(k, (m * kh + a0) * kw * hop), kw * hop, hop,
-                a1 - a0, kw, channels, 1, 0, 0,
+                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets),
             )  # fmt: skip
         done += run
+        i, j = i + 1, 0
+        if i == out_height:
+            image, i = image + 1, 0
+    keep(offsets)
 
 
 @kernel(inner=True)
@@ -213,6 +227,7 @@ def input_grad_row(
     numbers: Numbers,
     channels: int,
     multiplier: int,
+    table: Pointer,
 ) -> None:
     """Compute row r of an image's gradient from the gradient of all its features.
 
@@ -237,7 +252,7 @@ def input_grad_row(
             at(dt, i0 * out_width * features), features, -down * out_width * features,
             out_width, j0 - (taps - 1) * hop_back, 1, hop_back,
             at(k, (a0 * kw + last) * hop), every_a * kw * hop, -every_b * hop,
-            rows, taps, channels, multiplier, channels, kh * kw * hop,
+            rows, taps, channels, multiplier, channels, kh * kw * hop, table,
         )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
-from minigrad.kernels.cpu.simd import at, pointer
+from minigrad.kernels.cpu.simd import at, keep, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
@@ -181,6 +181,7 @@ def _forward_run(
         t, features, count, features, pointer(packed), filters, pointer(bias),
         at(pointer(y), first * filters), filters,
     )  # fmt: skip
+    keep(scratch)
 
 
 @kernel(parallel=True)
@@ -190,15 +191,15 @@ def _backward_runs(
 ) -> None:  # fmt: skip
     """Compute dt for every run of a chunk, and add up the gradients of Q and the bias."""
     channels, multiplier, filters, pixels, run = sizes[12:17]
-    chunks, keep = sizes[17], sizes[18]
+    chunks, by_blocks = sizes[17], sizes[18]
     features = channels * multiplier
-    size = (0 if keep else features * filters) + filters
+    size = (0 if by_blocks else features * filters) + filters
     zeros = np.zeros(features, x.dtype)
-    scratch = np.empty(0 if keep else run * features, x.dtype)
+    scratch = np.empty(0 if by_blocks else run * features, x.dtype)
     for first in range(chunk * run, pixels, chunks * run):
         count = min(run, pixels - first)
         gradient = at(pointer(dy), first * filters)
-        t_run = at(pointer(t), first * features) if keep else pointer(scratch)
+        t_run = at(pointer(t), first * features) if by_blocks else pointer(scratch)
         features_of_pixels(
             pointer(x), pointer(depthwise), t_run, first, count, sizes, channels, multiplier
         )
@@ -207,12 +208,14 @@ def _backward_runs(
             at(pointer(dt), first * features), features,
         )  # fmt: skip
         target = at(pointer(sums), chunk * size)
-        if not keep:
+        if not by_blocks:
             add_transposed_product(
                 t_run, features, gradient, filters, count, features, filters, target, filters
             )
             target = at(target, features * filters)
         add_column_sums(gradient, count, filters, target)
+    keep(zeros)
+    keep(scratch)
 
 
 @kernel(parallel=True)
@@ -243,6 +246,7 @@ def _backward_band(
     height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
     channels, multiplier, bands, images = sizes[12], sizes[13], sizes[21], sizes[22]
     features = channels * multiplier
+    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
     g = at(pointer(d_depthwise), band * (len(d_depthwise) // bands))
     # Input rows and output rows that lie at the same height are visited in turn: they use the same
     # pieces of x and dt, which are in the cache then.
@@ -263,6 +267,7 @@ def _backward_band(
             input_grad_row(
                 at(pointer(dx), row * width * channels), r,
                 at(pointer(dt), image * out_height * out_width * features), pointer(depthwise),
-                sizes, channels, multiplier,
+                sizes, channels, multiplier, pointer(offsets),
             )  # fmt: skip
             row += 1
+    keep(offsets)

@@ -41,6 +41,7 @@ __all__ = [
     "add_tile",
     "at",
     "fold",
+    "keep",
     "lanes",
     "load_like",
     "load_square",
@@ -237,12 +238,22 @@ def _operation(typer: Callable[..., Any]) -> Any:
 
 @_operation
 def pointer(typing: Any, array: Any) -> Any:
-    """Return a pointer to the first element of an array."""
+    """Return a pointer to the first element of an array, which must be kept alive (`keep`)."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return context.make_array(signature.args[0])(context, builder, arguments[0]).data
 
     return types.CPointer(array.dtype)(array), generate
+
+
+@_operation
+def keep(typing: Any, array: Any) -> Any:
+    """Do nothing: an array lives until here. A pointer to it does not keep it alive."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return context.get_dummy_value()
+
+    return types.void(array), generate
 
 
 @_operation
