@@ -36,6 +36,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
+import numpy as np
+
 from minigrad.autograd import calls
 from minigrad.autograd.graph import Leaf, Node
 from minigrad.autograd.tensor import Tensor, wrap
@@ -47,7 +49,7 @@ Getter = Callable[[Node, Tensor, Any], Any]
 # the VJP is for, or, for a fused backward, which arguments want a gradient.
 _GETTERS: dict[str, Getter] = {
     "g": lambda node, g, position: g,
-    "out": lambda node, g, position: wrap(node.out, node),
+    "out": lambda node, g, position: _restore(node.out, node),
     "in_shape": lambda node, g, position: node.parents[position].shape,  # type: ignore[union-attr]
     "index": lambda node, g, position: position,
     "saved": lambda node, g, position: node.params["saved"],
@@ -186,8 +188,13 @@ class Primitive:
 
 
 def _restore(value: Any, parent: Node | Leaf | None) -> Any:
-    """Return a kept array as the tensor it was."""
-    return wrap(value, parent) if hasattr(value, "dtype") else value
+    """Return a kept array as the tensor it was: `wrap` without its checks."""
+    if type(value) is not np.ndarray:
+        return wrap(value, parent) if hasattr(value, "dtype") else value
+    tensor = object.__new__(Tensor)
+    tensor._data = value
+    tensor._node = parent
+    return tensor
 
 
 def primitive(

@@ -14,6 +14,7 @@ from minigrad.cli.training import Recipe, Result, ready, train
 from minigrad.environment import warmup
 from minigrad.gradcheck import GradCheckReport, check_layer
 
+COLUMNS = 16  # channels side by side in the picture of the kernels
 CHECKED_IMAGES = 2  # two, so that a missing sum over the batch would show
 
 
@@ -87,24 +88,26 @@ def draw(result: Result, folder: Path) -> list[str]:
     loss = Figure(figsize=(9.0, 3.4), layout="constrained")
     curves(loss.subplots(1, 2))
 
-    kernels = Figure(figsize=(8.0, 5.2), layout="compressed")
-    for layer, ax in zip(convolutions, kernels.subplots(len(convolutions), 1), strict=True):
-        show.plot_depthwise_kernels(layer, ax)
+    heights = [_height(layer) for layer in convolutions]
+    kernels = Figure(figsize=(8.5, 0.45 * (len(heights) + sum(heights))), layout="constrained")
+    axes = kernels.subplots(len(heights), 1, height_ratios=heights, squeeze=False)
+    for layer, ax in zip(convolutions, axes[:, 0], strict=True):
+        show.plot_depthwise_kernels(layer, ax, columns=COLUMNS)
 
-    errors = Figure(figsize=(6.5, 3.6), layout="compressed")
-    _draw_errors(result, errors.subplots())
+    doubtful = Figure(figsize=(6.5, 3.4), layout="compressed")
+    draw_doubtful(result, doubtful.subplots())
 
     overview = Figure(figsize=(11.0, 6.4), layout="constrained")
     halves: Any = overview.subfigures(2, 1)
     curves(halves[0].subplots(1, 2))
     left, right = halves[1].subplots(1, 2)
     show.plot_depthwise_kernels(convolutions[-1], left)
-    _draw_errors(result, right)
+    draw_doubtful(result, right)
 
     pictures = {
         "loss.png": loss,
         "depthwise_kernels.png": kernels,
-        "misclassified.png": errors,
+        "misclassified.png": doubtful,
         "overview.png": overview,
     }
     for name, figure in pictures.items():
@@ -112,19 +115,29 @@ def draw(result: Result, folder: Path) -> list[str]:
     return list(pictures)
 
 
-def _draw_errors(result: Result, ax: Any, most: int = 15) -> None:
+def draw_doubtful(result: Result, ax: Any, count: int = 10) -> None:
+    """Draw the misclassified digits and, if they are few, the least certain of the others."""
     from minigrad.visualization import plot_images
 
-    chosen = result.wrong[:most]
-    title = f"Misclassified: {len(result.wrong)} of {len(result.labels)} test digits"
-    if not len(chosen):  # nothing to be ashamed of: show some right answers
-        chosen = np.arange(most)
-        title = "No test digit was misclassified; some of them"
+    ranked = np.sort(result.logits, axis=-1)
+    certainty = ranked[:, -1] - ranked[:, -2]
+    certainty[result.wrong] -= certainty.max()  # wrong ones first
+    chosen = np.argsort(certainty, kind="stable")[:count]
     plot_images(
         result.images[chosen],
         result.labels[chosen],
         result.predictions[chosen],
         ax,
         columns=5,
-        title=title,
+        title=f"{len(result.wrong)} of {len(result.labels)} test digits misclassified; "
+        "the least certain",
     )
+
+
+def _height(layer: Any) -> float:
+    """Return how high the picture of a layer's depthwise kernel is, in rows of small tiles."""
+    channels, multiplier = layer.depthwise_kernel.shape[2:]
+    if channels == 1:
+        channels, multiplier = multiplier, 1
+    rows = multiplier * -(-channels // COLUMNS)
+    return float(rows * COLUMNS / min(COLUMNS, channels))  # few tiles are drawn large

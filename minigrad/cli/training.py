@@ -39,7 +39,12 @@ class Result:
     history: callbacks.History
     images: np.ndarray[Any, Any]
     labels: np.ndarray[Any, Any]
-    predictions: np.ndarray[Any, Any]
+    logits: np.ndarray[Any, Any]
+
+    @property
+    def predictions(self) -> np.ndarray[Any, Any]:
+        """The most likely class of each image."""
+        return np.argmax(self.logits, axis=-1)
 
     @property
     def wrong(self) -> np.ndarray[Any, Any]:
@@ -71,8 +76,8 @@ def network(recipe: Recipe) -> Sequential:
     All layers but the first halve the image.
     """
     stack: list[layers.Layer] = []
-    for position, filters in enumerate(recipe.filters):
-        first = position == 0
+    for number, filters in enumerate(recipe.filters, start=1):
+        first = number == 1
         stack += [
             layers.SeparableConv2D(
                 filters,
@@ -83,13 +88,14 @@ def network(recipe: Recipe) -> Sequential:
                 depth_multiplier=8 if first else recipe.depth_multiplier,
                 depthwise_initializer="he_uniform",
                 use_bias=False,
+                name=f"separable_{number}",
             ),
-            layers.BatchNormalization(momentum=0.9),
-            layers.ReLU(),
+            layers.BatchNormalization(momentum=0.9, name=f"normalize_{number}"),
+            layers.ReLU(name=f"relu_{number}"),
         ]
     stack += [
-        layers.GlobalAveragePooling2D(data_format="channels_last"),
-        layers.Dense(10),
+        layers.GlobalAveragePooling2D(data_format="channels_last", name="average"),
+        layers.Dense(10, name="vote"),
     ]
     return Sequential(stack, name="digits")
 
@@ -97,7 +103,6 @@ def network(recipe: Recipe) -> Sequential:
 def train(recipe: Recipe, output: str, *, quiet: bool) -> Result:
     """Train, report, and write weights and history to a folder."""
     folder = ready(output)
-    layers.reset_names()
     random.set_random_seed(recipe.seed)
     (x, y), (images, labels) = datasets.digits(data_format="channels_last")
     model = network(recipe)
@@ -132,8 +137,8 @@ def train(recipe: Recipe, output: str, *, quiet: bool) -> Result:
         verbose=0 if quiet else "auto",
         seed=recipe.seed,
     )
-    predictions = model.predict(images, batch_size=256).argmax(axis=-1)
-    result = Result(model, history, images, labels, predictions)
+    logits = model.predict(images, batch_size=256)
+    result = Result(model, history, images, labels, logits)
     print(
         f"Test accuracy: {100 * result.accuracy:.2f} % "
         f"({len(result.wrong)} of {len(labels)} images wrong)"

@@ -71,12 +71,15 @@ def digits(
     x = np.expand_dims((pixels / np.float32(LARGEST_PIXEL)).astype(np.float32), axis)
     y = labels.astype(np.int64)
 
-    draws = np.random.PCG64(int(seed)).random_raw(len(y))
-    order = np.argsort(draws, kind="stable")
+    # Two draws per image: one says which set it goes to, the other where it stands there. With one
+    # for both, the classes that fill their part of the test set first would lead the training set.
+    lots, places = np.random.PCG64(int(seed)).random_raw(2 * len(y)).reshape(2, -1)
+    by_lot = np.argsort(lots, kind="stable")
     is_test = np.zeros(len(y), dtype=bool)
     for digit in range(CLASSES):
-        members = order[y[order] == digit]
+        members = by_lot[y[by_lot] == digit]
         is_test[members[: round(fraction * len(members))]] = True
+    order = np.argsort(places, kind="stable")
     train, test = order[~is_test[order]], order[is_test[order]]
     return (x[train], y[train]), (x[test], y[test])
 

@@ -1,12 +1,12 @@
 """The hot code: arrays in, arrays out. No tensors, no layers.
 
 `geometry` knows sizes and padding, `reference` is the definition in plain loops, `cpu` and `cuda`
-hold compiled kernels, and `dispatch` picks one of them for each call.
+hold compiled kernels, `backends` chooses among them, and `dispatch` is what users call.
 """
 
+from minigrad.kernels.backends import current_backend, register, use_backend
 from minigrad.kernels.dispatch import (
     bias_grad,
-    current_backend,
     depthwise_forward,
     depthwise_input_grad,
     depthwise_kernel_grad,
@@ -15,10 +15,8 @@ from minigrad.kernels.dispatch import (
     pointwise_forward,
     pointwise_input_grad,
     pointwise_kernel_grad,
-    register,
     separable_backward,
     separable_forward,
-    use_backend,
 )
 from minigrad.kernels.geometry import (
     ConvGeometry,

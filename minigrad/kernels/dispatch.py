@@ -1,13 +1,7 @@
-"""The table (operation, backend) -> function, and the public functions that look it up.
+"""The kernels' public functions: they check, then pass on to a backend.
 
-A backend is a module with one function per operation: `minigrad.kernels.reference` (the
-definition), `minigrad.kernels.loops` (the same, compiled), `minigrad.kernels.cpu` (fast kernels),
-`minigrad.kernels.cuda` (a GPU). A backend is imported when it is first needed, so that importing
-minigrad compiles nothing.
-
-The public functions check what a compiled kernel could not survive (shapes, dtypes), make arrays
-C-contiguous, and pass them on. float32 and float64 go to the chosen backend. Integers and complex
-numbers, which no compiled kernel takes, go to the reference: exact tests and complex steps use it.
+They check what a compiled kernel could not survive (shapes, dtypes), make arrays C-contiguous, and
+look the backend's function up.
 
 Shapes below are those of channels_last arrays; with channels_first in the geometry (or the
 `data_format` argument) images are (N, C, H, W). Kernels have Keras' shapes in either case.
@@ -15,22 +9,26 @@ Shapes below are those of channels_last arrays; with channels_first in the geome
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from contextlib import ContextDecorator
-from contextvars import ContextVar, Token
-from types import TracebackType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
-from minigrad.kernels.geometry import ConvGeometry, join_shape, split_shape
+from minigrad.kernels.backends import lookup
+from minigrad.kernels.checks import (
+    check_input,
+    check_kernel,
+    check_output,
+    check_pointwise,
+    expect,
+    plain,
+    plain_or_none,
+)
+from minigrad.kernels.geometry import ConvGeometry, split_shape
 
 __all__ = [
     "bias_grad",
-    "current_backend",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
@@ -39,108 +37,11 @@ __all__ = [
     "pointwise_forward",
     "pointwise_input_grad",
     "pointwise_kernel_grad",
-    "register",
     "separable_backward",
     "separable_forward",
-    "use_backend",
 ]
 
 Array: TypeAlias = NDArray[Any]
-Backend: TypeAlias = Literal["reference", "loops", "cpu", "cuda"]
-
-BACKENDS: tuple[Backend, ...] = ("reference", "loops", "cpu", "cuda")
-OPERATIONS = (
-    "depthwise_forward",
-    "depthwise_input_grad",
-    "depthwise_kernel_grad",
-    "pointwise_forward",
-    "pointwise_input_grad",
-    "pointwise_kernel_grad",
-    "bias_grad",
-    "separable_forward",
-    "separable_backward",
-    "max_pool_forward",
-    "max_pool_backward",
-)
-
-_table: dict[tuple[str, str], Callable[..., Any]] = {}
-_backend: ContextVar[Backend] = ContextVar("minigrad_backend", default="cpu")
-_COMPILED = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def current_backend() -> Backend:
-    """Return the name of the backend in use: "cpu" unless `use_backend` says otherwise.
-
-    Examples
-    --------
-    >>> current_backend()
-    'cpu'
-    """
-    return _backend.get()
-
-
-class use_backend(ContextDecorator):
-    """Choose the backend inside a ``with`` block or a decorated function, in this thread or task.
-
-    Parameters
-    ----------
-    name : "reference", "loops", "cpu" or "cuda"
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
-
-    Examples
-    --------
-    >>> with use_backend("reference"):
-    ...     current_backend()
-    'reference'
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = _check_backend(name)
-        self._tokens: list[Token[Backend]] = []
-
-    def _recreate_cm(self) -> use_backend:
-        # contextlib calls this for each call of a decorated function: threads share no tokens.
-        return use_backend(self._name)
-
-    def __enter__(self) -> Backend:
-        self._tokens.append(_backend.set(self._name))
-        return self._name
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _backend.reset(self._tokens.pop())
-
-
-def register(operation: str, backend: str, fn: Callable[..., Any]) -> None:
-    """Enter a function in the table, in place of the one that was there.
-
-    Parameters
-    ----------
-    operation : str
-        One of the public functions' names, such as "depthwise_forward".
-    backend : str
-    fn : callable
-        Takes the public function's arguments: C-contiguous arrays of one dtype.
-
-    Raises
-    ------
-    ValueError
-        For an unknown operation or backend.
-    """
-    if operation not in OPERATIONS:
-        raise ValueError(
-            f"Unknown operation. Expected one of {', '.join(OPERATIONS)}. "
-            f"Received: operation={operation!r}"
-        )
-    _table[operation, _check_backend(backend)] = fn
 
 
 # --- depthwise convolution --------------------------------------------------------------------
@@ -177,10 +78,10 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     array([[ 8., 12.],
            [20., 24.]])
     """
-    function = _lookup("depthwise_forward", x, kernel)
-    _, channels, _ = _check_input(x, geometry)
-    _check_kernel(kernel, geometry, channels)
-    return cast(Array, function(_plain(x), _plain(kernel), geometry))
+    function = lookup("depthwise_forward", x, kernel)
+    _, channels, _ = check_input(x, geometry)
+    check_kernel(kernel, geometry, channels)
+    return cast(Array, function(plain(x), plain(kernel), geometry))
 
 
 def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Array:
@@ -202,10 +103,10 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
     ValueError, TypeError
         As `depthwise_forward`.
     """
-    function = _lookup("depthwise_input_grad", dy, kernel)
-    _check_kernel(kernel, geometry, None)
-    _check_output(dy, geometry, None, kernel.shape[2] * kernel.shape[3])
-    return cast(Array, function(_plain(dy), _plain(kernel), geometry))
+    function = lookup("depthwise_input_grad", dy, kernel)
+    check_kernel(kernel, geometry, None)
+    check_output(dy, geometry, None, kernel.shape[2] * kernel.shape[3])
+    return cast(Array, function(plain(dy), plain(kernel), geometry))
 
 
 def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplier: int) -> Array:
@@ -229,10 +130,10 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
     ValueError, TypeError
         As `depthwise_forward`.
     """
-    function = _lookup("depthwise_kernel_grad", x, dy)
-    batch, channels, _ = _check_input(x, geometry)
-    _check_output(dy, geometry, batch, channels * multiplier)
-    return cast(Array, function(_plain(x), _plain(dy), geometry, multiplier))
+    function = lookup("depthwise_kernel_grad", x, dy)
+    batch, channels, _ = check_input(x, geometry)
+    check_output(dy, geometry, batch, channels * multiplier)
+    return cast(Array, function(plain(x), plain(dy), geometry, multiplier))
 
 
 # --- pointwise convolution --------------------------------------------------------------------
@@ -268,9 +169,9 @@ def pointwise_forward(
     >>> pointwise_forward(x, kernel, np.array([0.5, 0.5]), "channels_last")
     array([[[[21.5,  2.5]]]])
     """
-    function = _lookup("pointwise_forward", x, kernel, bias)
-    _check_pointwise(kernel, split_shape(x.shape, data_format)[3], bias)
-    return cast(Array, function(_plain(x), _plain(kernel), _plain_or_none(bias), data_format))
+    function = lookup("pointwise_forward", x, kernel, bias)
+    check_pointwise(kernel, split_shape(x.shape, data_format)[3], bias)
+    return cast(Array, function(plain(x), plain(kernel), plain_or_none(bias), data_format))
 
 
 def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> Array:
@@ -292,10 +193,10 @@ def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> A
     ValueError, TypeError
         As `pointwise_forward`.
     """
-    function = _lookup("pointwise_input_grad", dy, kernel)
-    _check_pointwise(kernel, None, None)
-    _expect("dy", "channels", split_shape(dy.shape, data_format)[3], kernel.shape[3])
-    return cast(Array, function(_plain(dy), _plain(kernel), data_format))
+    function = lookup("pointwise_input_grad", dy, kernel)
+    check_pointwise(kernel, None, None)
+    expect("dy", "channels", split_shape(dy.shape, data_format)[3], kernel.shape[3])
+    return cast(Array, function(plain(dy), plain(kernel), data_format))
 
 
 def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array:
@@ -317,10 +218,10 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     ValueError, TypeError
         As `pointwise_forward`.
     """
-    function = _lookup("pointwise_kernel_grad", x, dy)
+    function = lookup("pointwise_kernel_grad", x, dy)
     images, gradients = split_shape(x.shape, data_format), split_shape(dy.shape, data_format)
-    _expect("dy", "(N, H, W)", gradients[:3], images[:3])
-    return cast(Array, function(_plain(x), _plain(dy), data_format))
+    expect("dy", "(N, H, W)", gradients[:3], images[:3])
+    return cast(Array, function(plain(x), plain(dy), data_format))
 
 
 def bias_grad(dy: Array, data_format: DataFormat) -> Array:
@@ -344,9 +245,9 @@ def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     TypeError
         When the dtype is not supported.
     """
-    function = _lookup("bias_grad", dy)
+    function = lookup("bias_grad", dy)
     split_shape(dy.shape, data_format)
-    return cast(Array, function(_plain(dy), data_format))
+    return cast(Array, function(plain(dy), data_format))
 
 
 # --- separable convolution --------------------------------------------------------------------
@@ -381,17 +282,17 @@ def separable_forward(
     TypeError
         When the dtypes differ or are not supported.
     """
-    function = _lookup("separable_forward", x, depthwise_kernel, pointwise_kernel, bias)
-    _, channels, _ = _check_input(x, geometry)
-    _check_kernel(depthwise_kernel, geometry, channels)
-    _check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], bias)
+    function = lookup("separable_forward", x, depthwise_kernel, pointwise_kernel, bias)
+    _, channels, _ = check_input(x, geometry)
+    check_kernel(depthwise_kernel, geometry, channels)
+    check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], bias)
     return cast(
         Array,
         function(
-            _plain(x),
-            _plain(depthwise_kernel),
-            _plain(pointwise_kernel),
-            _plain_or_none(bias),
+            plain(x),
+            plain(depthwise_kernel),
+            plain(pointwise_kernel),
+            plain_or_none(bias),
             geometry,
         ),
     )
@@ -404,7 +305,8 @@ def separable_backward(
     dy: Array,
     geometry: ConvGeometry,
     use_bias: bool,
-) -> tuple[Array, Array, Array, Array | None]:
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients of `separable_forward` at once.
 
     Parameters
@@ -416,11 +318,13 @@ def separable_backward(
     geometry : ConvGeometry
     use_bias : bool
         Whether the gradient of a bias is wanted.
+    need_dx : bool
+        Whether the gradient of x is wanted; that of a first layer is not.
 
     Returns
     -------
     dx, d_depthwise_kernel, d_pointwise_kernel : ndarray
-        With the shapes of what they are the gradients of.
+        With the shapes of what they are the gradients of; dx is None where it is not wanted.
     d_bias : ndarray (F,), or None
 
     Raises
@@ -428,20 +332,21 @@ def separable_backward(
     ValueError, TypeError
         As `separable_forward`.
     """
-    function = _lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy)
-    batch, channels, _ = _check_input(x, geometry)
-    _check_kernel(depthwise_kernel, geometry, channels)
-    _check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], None)
-    _check_output(dy, geometry, batch, pointwise_kernel.shape[3])
+    function = lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy)
+    batch, channels, _ = check_input(x, geometry)
+    check_kernel(depthwise_kernel, geometry, channels)
+    check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], None)
+    check_output(dy, geometry, batch, pointwise_kernel.shape[3])
     return cast(
-        "tuple[Array, Array, Array, Array | None]",
+        "tuple[Array | None, Array, Array, Array | None]",
         function(
-            _plain(x),
-            _plain(depthwise_kernel),
-            _plain(pointwise_kernel),
-            _plain(dy),
+            plain(x),
+            plain(depthwise_kernel),
+            plain(pointwise_kernel),
+            plain(dy),
             geometry,
             use_bias,
+            need_dx,
         ),
     )
 
@@ -485,9 +390,9 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     """
     if x.dtype.kind == "c":
         raise TypeError(f"Complex numbers have no maximum. Received: dtype={x.dtype}")
-    function = _lookup("max_pool_forward", x)
-    _check_input(x, geometry)
-    return cast("tuple[Array, Array]", function(_plain(x), geometry))
+    function = lookup("max_pool_forward", x)
+    check_input(x, geometry)
+    return cast("tuple[Array, Array]", function(plain(x), geometry))
 
 
 def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array:
@@ -512,126 +417,9 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     TypeError
         When a dtype is not supported.
     """
-    function = _lookup("max_pool_backward", dy)
+    function = lookup("max_pool_backward", dy)
     if argmax.dtype not in (np.int32, np.int64):
         raise TypeError(f"argmax must be int32 or int64. Received: dtype={argmax.dtype}")
-    _check_output(dy, geometry, None, None)
-    _expect("argmax", "shape", argmax.shape, dy.shape)
-    return cast(Array, function(_plain(dy), _plain(argmax), geometry))
-
-
-# --- what the public functions share ----------------------------------------------------------
-
-
-def _check_backend(name: str) -> Backend:
-    for known in BACKENDS:
-        if name == known:
-            return known
-    raise ValueError(
-        f"Unknown backend. Expected one of {', '.join(BACKENDS)}. Received: backend={name!r}"
-    )
-
-
-def _lookup(operation: str, *arrays: Array | None) -> Callable[..., Any]:
-    """Return the function for these arrays on the current backend."""
-    dtype = _common_dtype(operation, arrays)
-    backend = _backend.get() if dtype in _COMPILED else "reference"
-    try:
-        return _table[operation, backend]
-    except KeyError:
-        _load(backend)
-        return _table[operation, backend]
-
-
-def _common_dtype(operation: str, arrays: tuple[Array | None, ...]) -> np.dtype[Any]:
-    """Return the dtype that all arrays share; raise TypeError where there is none or it is odd."""
-    dtypes = [array.dtype for array in arrays if array is not None]
-    first = dtypes[0]
-    for dtype in dtypes:
-        if dtype is not first and dtype != first:
-            names = ", ".join(str(dtype) for dtype in dtypes)
-            raise TypeError(
-                f"{operation} needs arrays of one dtype; convert them with astype(). "
-                f"Received: {names}"
-            )
-    if first not in _COMPILED and first.kind not in "iuc":
-        raise TypeError(
-            f"{operation} computes in float32 or float64 (and in integers or complex numbers on "
-            f"the reference backend); convert the arrays with astype(). Received: dtype={first}"
-        )
-    return first
-
-
-def _load(backend: Backend) -> None:
-    """Import a backend and enter its functions in the table; keep what was registered by hand."""
-    try:
-        module = importlib.import_module(f"minigrad.kernels.{backend}")
-    except ModuleNotFoundError as error:
-        if backend != "cuda":
-            raise
-        raise RuntimeError(
-            "The 'cuda' backend is not available: install minigrad[cuda] on a machine with an "
-            "NVIDIA GPU, or use the 'cpu' backend."
-        ) from error
-    for operation in OPERATIONS:
-        _table.setdefault((operation, backend), getattr(module, operation))
-
-
-def _plain(array: Array) -> Array:
-    """Return the array C-contiguous and aligned, which is what kernels are made for.
-
-    A subclass of ndarray becomes an ndarray. Nothing is copied where nothing needs to change.
-    """
-    if type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned:
-        return array
-    return np.array(array, order="C", subok=False)
-
-
-def _plain_or_none(array: Array | None) -> Array | None:
-    return None if array is None else _plain(array)
-
-
-def _expect(name: str, what: str, received: object, expected: object) -> None:
-    if received != expected:
-        raise ValueError(f"Expected {name} with {what} {expected}. Received: {received}")
-
-
-def _check_input(x: Array, geometry: ConvGeometry) -> tuple[int, int, int]:
-    """Check an image batch at the input of a window; return (N, C, pixels per image)."""
-    batch, height, width, channels = split_shape(x.shape, geometry.data_format)
-    if (height, width) != geometry.input_size:
-        _expect("x", "height and width", (height, width), geometry.input_size)
-    return batch, channels, height * width
-
-
-def _check_output(
-    dy: Array, geometry: ConvGeometry, batch: int | None, channels: int | None
-) -> None:
-    """Check an image batch at the output of a window."""
-    received = split_shape(dy.shape, geometry.data_format)
-    expected = (
-        received[0] if batch is None else batch,
-        *geometry.output_size,
-        received[3] if channels is None else channels,
-    )
-    if received != expected:
-        _expect("dy", "shape", dy.shape, join_shape(*expected, geometry.data_format))
-
-
-def _check_kernel(kernel: Array, geometry: ConvGeometry, channels: int | None) -> None:
-    """Check a depthwise kernel, (kh, kw, C, M)."""
-    if kernel.ndim != 4 or kernel.shape[:2] != geometry.kernel_size:
-        kh, kw = geometry.kernel_size
-        _expect("a depthwise kernel", "shape", kernel.shape, f"({kh}, {kw}, C, M)")
-    if channels is not None and kernel.shape[2] != channels:
-        _expect("a depthwise kernel", "C =", kernel.shape[2], channels)
-
-
-def _check_pointwise(kernel: Array, channels: int | None, bias: Array | None) -> None:
-    """Check a pointwise kernel, (1, 1, K, F), and its bias, (F,)."""
-    if kernel.ndim != 4 or kernel.shape[:2] != (1, 1):
-        _expect("a pointwise kernel", "shape", kernel.shape, "(1, 1, K, F)")
-    if channels is not None and kernel.shape[2] != channels:
-        _expect("a pointwise kernel", "K =", kernel.shape[2], channels)
-    if bias is not None and bias.shape != kernel.shape[3:]:
-        _expect("a bias", "shape", bias.shape, kernel.shape[3:])
+    check_output(dy, geometry, None, None)
+    expect("argmax", "shape", argmax.shape, dy.shape)
+    return cast(Array, function(plain(dy), plain(argmax), geometry))

@@ -143,15 +143,16 @@ def separable_backward(
     dy: Array,
     geometry: ConvGeometry,
     use_bias: bool,
-) -> tuple[Array, Array, Array, Array | None]:
-    """Return the gradients (dx, d_depthwise_kernel, d_pointwise_kernel, d_bias or None).
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array, Array | None]:
+    """Return the gradients (dx or None, d_depthwise_kernel, d_pointwise_kernel, d_bias or None).
 
     The chain rule, from the output back to the input; the features are computed once more.
     """
     features = depthwise_forward(x, depthwise_kernel, geometry)
     d_features = pointwise_input_grad(dy, pointwise_kernel, geometry.data_format)
     return (
-        depthwise_input_grad(d_features, depthwise_kernel, geometry),
+        depthwise_input_grad(d_features, depthwise_kernel, geometry) if need_dx else None,
         depthwise_kernel_grad(x, d_features, geometry, depthwise_kernel.shape[3]),
         pointwise_kernel_grad(features, dy, geometry.data_format),
         bias_grad(dy, geometry.data_format) if use_bias else None,

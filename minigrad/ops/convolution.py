@@ -118,11 +118,11 @@ def _separable_fused(
     """Return the gradients of all arguments that want one, on arrays."""
     wants_x, wants_depthwise, wants_pointwise, *rest = wants
     wants_bias = any(rest)
-    if wants_x and wants_depthwise and wants_pointwise:
+    if wants_depthwise and wants_pointwise:
         return kernels.separable_backward(
-            x, depthwise_kernel, pointwise_kernel, g, geometry, wants_bias
+            x, depthwise_kernel, pointwise_kernel, g, geometry, wants_bias, need_dx=wants_x
         )
-    # Some arguments are frozen (the input of a first layer is): compute what is asked for only.
+    # Kernels are frozen: compute what is asked for only.
     data_format = geometry.data_format
     dx = dk = dp = db = None
     if wants_x or wants_depthwise:

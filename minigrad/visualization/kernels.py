@@ -80,10 +80,8 @@ def plot_depthwise_kernels(
     ax.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(rows)])
     ax.set_yticklabels([_row_label(row, columns, channels, multiplier) for row in range(rows)])
     ax.tick_params(axis="y", length=0, labelsize="small")
-    if inputs == 1:
-        ax.set_ylabel("filter")
-    else:
-        ax.set_ylabel("input channels" if multiplier == 1 else "input channels · filter")
+    rows_are = "filter" if inputs == 1 else "channel" if multiplier == 1 else "channel · filter"
+    ax.set_ylabel(rows_are, fontsize="small")
     ax.set_title(f"{name}: {inputs} channel{'s' * (inputs > 1)}{filters} of {height}×{width}")
     return ax
 

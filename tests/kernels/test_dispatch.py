@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minigrad import kernels
-from minigrad.kernels import conv_geometry, current_backend, dispatch, register, use_backend
+from minigrad.kernels import backends, checks, conv_geometry, current_backend, register, use_backend
 
 GEOMETRY = conv_geometry((4, 5), (3, 3))
 FIRST = conv_geometry((4, 5), (3, 3), data_format="channels_first")
@@ -85,7 +85,7 @@ def test_unknown_backends(name):
 
 
 def test_register(monkeypatch):
-    monkeypatch.setattr(dispatch, "_table", dict(dispatch._table))
+    monkeypatch.setattr(backends, "_table", dict(backends._table))
     marker = np.zeros(0)
     register("bias_grad", "cpu", lambda dy, data_format: marker)
     assert kernels.bias_grad(np.ones((1, 1, 1, 1)), "channels_last") is marker
@@ -98,7 +98,7 @@ def test_register(monkeypatch):
 
 
 def test_what_was_registered_first_outlives_the_import(monkeypatch):
-    monkeypatch.setattr(dispatch, "_table", {})
+    monkeypatch.setattr(backends, "_table", {})
     marker = np.zeros(0)
     register("bias_grad", "reference", lambda dy, data_format: marker)
     x, k, *_ = arrays()
@@ -270,6 +270,9 @@ def test_any_memory_layout(dtype):
     expected = everything(*inputs, GEOMETRY)
     for variant in zip(*(variants(array) for array in inputs), strict=True):
         before = [array.tobytes() for array in variant]
+        for array in map(checks.plain, variant):
+            assert array.flags.c_contiguous
+            assert array.flags.aligned
         for received, wanted in zip(everything(*variant, GEOMETRY), expected, strict=True):
             assert type(received) is np.ndarray
             np.testing.assert_array_equal(received, wanted)

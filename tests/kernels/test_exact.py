@@ -123,6 +123,10 @@ def compute(case, data_format="channels_last", dtype=np.float64):
         strict=True,
     )
     assert kernels.separable_backward(x, depthwise, pointwise, dy, geometry, False)[3] is None
+    dx, *others = kernels.separable_backward(x, depthwise, pointwise, dy, geometry, True, False)
+    assert dx is None
+    for name, other in zip(names[1:], others, strict=True):
+        np.testing.assert_array_equal(other, results[name])
     maxima, argmax = kernels.max_pool_forward(x, geometry)
     assert argmax.dtype in (np.int32, np.int64)
     results["max_pool_forward"], results["argmax"] = maxima, argmax.astype(dtype)

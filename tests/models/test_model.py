@@ -57,6 +57,23 @@ def test_build_makes_the_weights_without_data() -> None:
     assert set(np.concatenate(moving)) == {0.0, 1.0}  # the zeros were no training data
 
 
+def test_building_leaves_no_activity_losses() -> None:
+    class Active(Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inside = layers.Dense(2, activity_regularizer="l2")
+
+        def call(self, inputs: Any) -> Any:
+            return self.inside(inputs)
+
+    model, stack = Active(), Sequential([Active()])
+    model.build((None, 3))
+    stack.build((None, 3))
+    assert model.losses == stack.losses == []
+    model(np.ones((1, 3), np.float32))
+    assert len(model.losses) == 1
+
+
 def test_build_needs_sizes() -> None:
     with pytest.raises(ValueError, match=r"must be known to build .*=\(None, None, 6, 2\)"):
         Net().build((None, None, 6, 2))

@@ -58,7 +58,7 @@ _STAMP = source_stamp(repr((FASTMATH, sorted(_PARALLEL.items()), "error_model=nu
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when numba starts its threads
 
-SPREAD_FROM = 1 << 17
+SPREAD_FROM = 1 << 18
 """Multiply-adds from which work is spread over threads: below, waking them up costs more."""
 
 _numba: Any = numba  # much of it has no type hints

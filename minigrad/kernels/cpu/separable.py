@@ -75,7 +75,8 @@ def separable_backward(
     dy: Array,
     geometry: ConvGeometry,
     use_bias: bool,
-) -> tuple[Array, Array, Array, Array | None]:
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
     _, _, channels, multiplier = depthwise_kernel.shape
@@ -89,7 +90,7 @@ def separable_backward(
         wide, packed, packed, plan.sizes,
     )  # fmt: skip
     kernels, panels = flat(wide), flat(packed)
-    dx = np.empty(x.shape, dtype)
+    dx = np.empty(x.shape if need_dx else (len(x), 0), dtype)
     dt = np.empty(plan.group_features, dtype)
     t = np.empty(plan.group_features if plan.by_blocks else 0, dtype)
     # Per chunk: the gradient of Q (where it is summed by runs), then that of the bias.
@@ -117,7 +118,7 @@ def separable_backward(
     d_bias = total[len(total) - filters :].copy() if use_bias else None
     d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
     return (
-        from_last(dx, geometry.data_format),
+        from_last(dx, geometry.data_format) if need_dx else None,
         total_of_kernel_grads(d_depthwise, geometry, channels, multiplier),
         np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
         d_bias,
@@ -259,8 +260,8 @@ def _backward_band(
                 g, at(pointer(x), image * height * width * channels), i,
                 at(pointer(dt), out_row * out_width * features), sizes, channels, multiplier,
             )  # fmt: skip
-        stop = rows_end
-        if out_row + 1 < last:
+        stop = rows_end if len(dx) > 0 else row
+        if len(dx) > 0 and out_row + 1 < last:
             stop = min(rows_end, (out_row + 1) * height // out_height)
         while row < stop:
             image, r = row // height, row % height

@@ -61,12 +61,13 @@ def separable_backward(
     dy: Array,
     geometry: ConvGeometry,
     use_bias: bool,
-) -> tuple[Array, Array, Array, Array | None]:
+    need_dx: bool = True,
+) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
     features = depthwise_forward(x, depthwise_kernel, geometry)
     d_features = pointwise_input_grad(dy, pointwise_kernel, geometry.data_format)
     return (
-        depthwise_input_grad(d_features, depthwise_kernel, geometry),
+        depthwise_input_grad(d_features, depthwise_kernel, geometry) if need_dx else None,
         depthwise_kernel_grad(x, d_features, geometry, depthwise_kernel.shape[3]),
         pointwise_kernel_grad(features, dy, geometry.data_format),
         bias_grad(dy, geometry.data_format) if use_bias else None,
