@@ -13,7 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.layout import (
+    Array,
+    Numbers,
+    flat,
+    from_last,
+    repeat_channels,
+    sum_repeated,
+    to_last,
+)
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import (
     add_kernel_grad_row,
@@ -22,7 +30,7 @@ from minigrad.kernels.cpu.rows import (
     repeat_kernel,
     repeats,
 )
-from minigrad.kernels.cpu.simd import Pointer, at, keep, pointer
+from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
@@ -32,12 +40,17 @@ __all__ = [
     "depthwise_kernel_grad",
     "features_of_pixels",
     "input_grad_row",
+    "one_kernel_pays",
+    "one_per_channel",
+    "total_of_kernel_grads",
 ]
 
 
 def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     """Return the depthwise convolution; see `minigrad.kernels.depthwise_forward`."""
     x = to_last(x, geometry.data_format)
+    if one_kernel_pays(kernel):
+        x, kernel = repeat_channels(x, kernel.shape[3]), one_per_channel(kernel)
     _, _, channels, multiplier = kernel.shape
     plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
     wide = _repeated(kernel, plan.wide, plan.sizes)
@@ -52,6 +65,9 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
 def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.depthwise_input_grad`."""
     dy = to_last(dy, geometry.data_format)
+    times = kernel.shape[3] if one_kernel_pays(kernel) else 1
+    if times > 1:
+        kernel = one_per_channel(kernel)
     _, _, channels, multiplier = kernel.shape
     plan = separable_plan(geometry, len(dy), channels, multiplier, 0, dy.dtype)
     wide = _repeated(kernel, plan.wide, plan.sizes)
@@ -61,12 +77,15 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
         plan.bands, plan.work, _by_planes(dy, multiplier), wide, zeros, zeros, out, out, out,
         plan.sizes,
     )  # fmt: skip
-    return from_last(dx, geometry.data_format)
+    return from_last(sum_repeated(dx, times) if times > 1 else dx, geometry.data_format)
 
 
 def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplier: int) -> Array:
     """Return the gradient of the kernel; see `minigrad.kernels.depthwise_kernel_grad`."""
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
+    shape = (*geometry.kernel_size, x.shape[3], multiplier)
+    if multiplier > 1 and x.shape[3] < VECTOR_BYTES // x.itemsize:
+        x, multiplier = repeat_channels(x, multiplier), 1
     channels = x.shape[3]
     plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
     sums = np.zeros((plan.bands, plan.wide), x.dtype)
@@ -75,7 +94,18 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
         plan.bands, plan.work, flat(x), _by_planes(dy, multiplier), zeros, zeros, out, out, out,
         plan.sizes,
     )  # fmt: skip
-    return total_of_kernel_grads(sums, geometry, channels, multiplier)
+    return total_of_kernel_grads(sums, geometry, channels, multiplier).reshape(shape)
+
+
+def one_kernel_pays(kernel: Array) -> bool:
+    """Whether to repeat the channels instead of convolving them several times."""
+    return kernel.shape[3] > 1 and kernel.shape[2] < VECTOR_BYTES // kernel.itemsize
+
+
+def one_per_channel(kernel: Array) -> Array:
+    """Return (kh, kw, C, M) as the kernel of C M channels, (kh, kw, C M, 1)."""
+    kh, kw, channels, multiplier = kernel.shape
+    return kernel.reshape(kh, kw, channels * multiplier, 1)
 
 
 def total_of_kernel_grads(

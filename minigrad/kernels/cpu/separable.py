@@ -26,6 +26,8 @@ from minigrad.kernels.cpu.depthwise import (
     add_kernel_grad,
     features_of_pixels,
     input_grad_row,
+    one_kernel_pays,
+    one_per_channel,
     total_of_kernel_grads,
 )
 from minigrad.kernels.cpu.gemm import (
@@ -35,7 +37,15 @@ from minigrad.kernels.cpu.gemm import (
     pack_panel,
 )
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Numbers, flat, from_last, to_last
+from minigrad.kernels.cpu.layout import (
+    Array,
+    Numbers,
+    flat,
+    from_last,
+    repeat_channels,
+    sum_repeated,
+    to_last,
+)
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, keep, pointer
@@ -53,6 +63,9 @@ def separable_forward(
 ) -> Array:
     """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
     x = to_last(x, geometry.data_format)
+    if one_kernel_pays(depthwise_kernel):
+        x = repeat_channels(x, depthwise_kernel.shape[3])
+        depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     plan = separable_plan(geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype)
     wide, packed = np.empty(plan.wide, x.dtype), np.empty(plan.packed, x.dtype)
@@ -79,6 +92,10 @@ def separable_backward(
 ) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
+    kernel_shape, times = depthwise_kernel.shape, 1
+    if one_kernel_pays(depthwise_kernel):
+        times = depthwise_kernel.shape[3]
+        x, depthwise_kernel = repeat_channels(x, times), one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     features, filters = pointwise_kernel.shape[2:]
     plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
@@ -117,9 +134,12 @@ def separable_backward(
         d_pointwise = total[: features * filters]
     d_bias = total[len(total) - filters :].copy() if use_bias else None
     d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
+    if need_dx and times > 1:
+        dx = sum_repeated(dx, times)
+    d_kernel = total_of_kernel_grads(d_depthwise, geometry, channels, multiplier)
     return (
         from_last(dx, geometry.data_format) if need_dx else None,
-        total_of_kernel_grads(d_depthwise, geometry, channels, multiplier),
+        d_kernel.reshape(kernel_shape),
         np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
         d_bias,
     )
