@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -24,7 +25,6 @@ from minigrad.kernels.cpu.layout import (
 )
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import (
-    add_kernel_grad_row,
     convolve_row,
     quotient_up,
     repeat_kernel,
@@ -56,9 +56,7 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     wide = _repeated(kernel, plan.wide, plan.sizes)
     y = np.empty((*plan.shape[:3], channels * multiplier), x.dtype)
     out, zeros = y.reshape(-1), plan.zeros
-    _forward_run(
-        plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes
-    )
+    _forward_run(plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes)
     return from_last(y, geometry.data_format)
 
 
@@ -99,7 +97,8 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
 
 def one_kernel_pays(kernel: Array) -> bool:
     """Whether to repeat the channels instead of convolving them several times."""
-    return kernel.shape[3] > 1 and kernel.shape[2] < VECTOR_BYTES // kernel.itemsize
+    _, _, channels, multiplier = kernel.shape
+    return bool(multiplier > 1 and channels < VECTOR_BYTES // kernel.itemsize)
 
 
 def one_per_channel(kernel: Array) -> Array:
@@ -141,9 +140,7 @@ def _repeat(
     wide: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Repeat a kernel."""
-    repeat_kernel(
-        pointer(planes), sizes[13] * sizes[4] * sizes[5], sizes[12], pointer(wide)
-    )
+    repeat_kernel(pointer(planes), sizes[13] * sizes[4] * sizes[5], sizes[12], pointer(wide))
 
 
 @kernel(parallel=True)
@@ -287,7 +284,9 @@ def input_grad_row(
 
 
 @kernel(inner=True)
-def _meetings(position: int, stride: int, dilation: int, taps: int) -> tuple[int, int, int, int, int]:
+def _meetings(
+    position: int, stride: int, dilation: int, taps: int
+) -> tuple[int, int, int, int, int]:
     """Return how taps and outputs meet at a padded position of the input, along one axis.
 
     That is (first tap, its output, step between taps, step back between outputs, number of taps).

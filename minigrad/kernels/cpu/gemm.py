@@ -5,7 +5,7 @@ common dimension: each step loads two vectors of b and broadcasts one number of 
 is 24 multiply-adds for 14 loads, so the arithmetic is the bottleneck, as it should be.
 
 The right-hand matrix is packed first (`pack`): panels of two vectors' width, each contiguous, the
-last one filled up with zeros. A panel is read once per tile, from the cache nearest to the processor.
+last one filled up with zeros. A panel is read once per tile, from the nearest cache.
 """
 
 from __future__ import annotations
@@ -170,9 +170,7 @@ def add_column_sums(a: Pointer, rows: int, columns: int, out: Pointer) -> None:
 
 
 @kernel(inner=True)
-def _add_rows(
-    shape: Static, a: Pointer, rows: int, lda: int, out: Pointer, n: int | None
-) -> None:
+def _add_rows(shape: Static, a: Pointer, rows: int, lda: int, out: Pointer, n: int | None) -> None:
     """Add up to four vectors' width of column sums to out."""
     tile = zero_tile(shape, a)
     for i in range(rows):
@@ -193,19 +191,18 @@ def pack_panel(
         count = max(0, min(one, columns - j))
         k = 0
         if column == 1 and count > 0:
-            for k in range(depth):
-                tile = load_tile(ONE_NARROW, b, k * row + j, 0, count)
-                store_tile(tile, target, k * 2 * one + half * one, 0, None)
+            for i in range(depth):
+                tile = load_tile(ONE_NARROW, b, i * row + j, 0, count)
+                store_tile(tile, target, i * 2 * one + half * one, 0, None)
             continue
         if row == 1 and count == one:
             while k + one <= depth:
                 square = load_square(b, j * column + k, column)
                 store_tile(square, target, k * 2 * one + half * one, 2 * one, None)
                 k += one
-        for k in range(k, depth):
+        for i in range(k, depth):
             for c in range(one):
                 value = b[0] * 0
                 if c < count:
-                    value = b[k * row + (j + c) * column]
-                target[k * 2 * one + half * one + c] = value
-
+                    value = b[i * row + (j + c) * column]
+                target[i * 2 * one + half * one + c] = value

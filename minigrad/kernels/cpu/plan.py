@@ -147,7 +147,9 @@ def pointwise_plan(
     work = pixels * depth * outputs
     run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
     by_blocks = depth * outputs > LARGEST_BY_RUNS
-    chunks = 1 if by_blocks else min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK)
+    chunks = (
+        1 if by_blocks else min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK)
+    )
     chunks = max(1, chunks)
     height, width = BLOCK if by_blocks else (max(1, depth), max(1, outputs))
     panels = -(-outputs // (2 * lanes))

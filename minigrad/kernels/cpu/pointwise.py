@@ -64,9 +64,7 @@ def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     plan = pointwise_plan(dy.shape[0] * dy.shape[1] * dy.shape[2], 1, outputs, 1, 1, dy.dtype)
     sums = np.zeros((plan.chunks, outputs), dy.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
-    _bias_grad_chunk(
-        plan.chunks, dy.size, flat(dy), zeros, zeros, zeros, out, out, out, plan.sizes
-    )
+    _bias_grad_chunk(plan.chunks, dy.size, flat(dy), zeros, zeros, zeros, out, out, out, plan.sizes)
     return sums[0] if plan.chunks == 1 else add_chunks(sums)
 
 

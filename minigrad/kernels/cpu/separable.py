@@ -67,7 +67,9 @@ def separable_forward(
         x = repeat_channels(x, depthwise_kernel.shape[3])
         depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
-    plan = separable_plan(geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype)
+    plan = separable_plan(
+        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype
+    )
     wide, packed = np.empty(plan.wide, x.dtype), np.empty(plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
@@ -162,9 +164,7 @@ def _pack(
     """Pack one panel of the pointwise kernel; task 0 repeats the depthwise one, too."""
     channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
     if panel == 0:
-        repeat_kernel(
-            pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide)
-        )
+        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
     pack_panel(
         pointer(pointwise), filters, 1, channels * multiplier, filters, panel, pointer(packed)
     )
@@ -178,9 +178,7 @@ def _pack_transposed(
     """Pack one panel of the transposed pointwise kernel, and repeat the depthwise one."""
     channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
     if panel == 0:
-        repeat_kernel(
-            pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide)
-        )
+        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
     pack_panel(
         pointer(pointwise), 1, filters, filters, channels * multiplier, panel, pointer(packed)
     )

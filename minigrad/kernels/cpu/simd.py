@@ -17,18 +17,12 @@ compiled function serves writable and read-only arrays. Offsets count elements. 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
-from numba.core.imputils import lower_constant
-from numba.core.registry import cpu_target
-from numba.extending import (
-    intrinsic,
-    models,
-    register_model,
-    typeof_impl,
-)
+from numba.extending import intrinsic
+
+from minigrad.kernels.cpu.emit import VECTOR_BYTES, Code, Static, tile_type, types
 
 __all__ = [
     "VECTOR_BYTES",
@@ -52,177 +46,8 @@ __all__ = [
     "zero_tile",
 ]
 
-
-def _vector_bytes() -> int:
-    """Return the size of the vectors of the processor that numba compiles for."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
-    if "+avx512f" in features:
-        return 64
-    return 32 if "+avx2" in features else 16
-
-
-VECTOR_BYTES = _vector_bytes()
-"""64 with AVX-512, 32 with AVX2, else 16 (SSE, NEON)."""
-
 Pointer = Any
 Tile = Any
-
-
-class Static(NamedTuple("Static", [("a", int), ("b", int)])):
-    """Two numbers that the compiler knows."""
-
-
-class StaticType(types.Type):
-    def __init__(self, a: int, b: int) -> None:
-        self.a, self.b = a, b
-        super().__init__(f"Static({a}, {b})")
-
-
-class TileType(types.Type):
-    def __init__(self, dtype: Any, rows: int, vectors: int, lanes: int) -> None:
-        self.dtype, self.rows, self.vectors, self.lanes = dtype, rows, vectors, lanes
-        super().__init__(f"Tile({dtype}, {rows}, {vectors}, {lanes})")
-
-
-@register_model(TileType)
-class _TileModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, tile: TileType) -> None:
-        vector = _vector_type(tile.dtype, tile.lanes)
-        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.vectors))
-
-
-register_model(StaticType)(models.OpaqueModel)
-
-
-@typeof_impl.register(Static)
-def _typeof_static(value: Static, context: Any) -> StaticType:
-    return StaticType(value.a, value.b)
-
-
-@lower_constant(StaticType)
-def _lower_static(context: Any, builder: Any, static: Any, value: Any) -> Any:
-    return context.get_dummy_value()
-
-
-def _vector_type(dtype: Any, lanes: int) -> Any:
-    element = ir.FloatType() if dtype == types.float32 else ir.DoubleType()
-    return ir.VectorType(element, lanes)
-
-
-def _tile_type(dtype: Any, rows: int, vectors: int) -> TileType:
-    return TileType(dtype, rows, vectors, VECTOR_BYTES * 8 // dtype.bitwidth)
-
-
-class _Code:
-    """Writes the instructions of one operation."""
-
-    def __init__(self, context: Any, builder: Any, dtype: Any, n: Any = None) -> None:
-        self.builder = builder
-        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
-        self.bytes = dtype.bitwidth // 8
-        self.vector = _vector_type(dtype, self.lanes)
-        self.suffix = f"v{self.lanes}f{dtype.bitwidth}"
-        self.masks: dict[int, Any] = {}
-        self.n = n
-
-    def constant(self, value: int) -> Any:
-        return ir.Constant(ir.IntType(64), value)
-
-    def offset(self, start: Any, *terms: tuple[int, Any]) -> Any:
-        """Return start + the sum of count * step."""
-        for count, step in terms:
-            if count:
-                product = self.builder.mul(self.constant(count), step) if count > 1 else step
-                start = self.builder.add(start, product)
-        return start
-
-    def splat(self, scalar: Any) -> Any:
-        undefined = ir.Constant(self.vector, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, undefined, zeros)
-
-    def scalar(self, pointer: Any, index: Any) -> Any:
-        return self.builder.load(self.builder.gep(pointer, [index]), align=self.bytes)
-
-    def mask(self, vector: int) -> Any:
-        """Return which lanes of a row's vector number `vector` are below n."""
-        if vector not in self.masks:
-            integers = ir.VectorType(ir.IntType(64), self.lanes)
-            numbers = ir.Constant(integers, [vector * self.lanes + i for i in range(self.lanes)])
-            undefined = ir.Constant(integers, ir.Undefined)
-            zero = ir.Constant(ir.IntType(32), 0)
-            first = self.builder.insert_element(undefined, self.n, zero)
-            shuffle = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-            limit = self.builder.shuffle_vector(first, undefined, shuffle)
-            self.masks[vector] = self.builder.icmp_signed("<", numbers, limit)
-        return self.masks[vector]
-
-    def load(self, pointer: Any, index: Any, vector: int) -> Any:
-        index = self.offset(index, (1, self.constant(vector * self.lanes)))
-        address = self.builder.gep(pointer, [index])
-        address = self.builder.bitcast(address, self.vector.as_pointer())
-        if self.n is None:
-            return self.builder.load(address, align=self.bytes)
-        mask = self.mask(vector)
-        align = ir.IntType(32)
-        load = self.function(
-            f"llvm.masked.load.{self.suffix}.{_pointer_suffix(self.suffix)}",
-            ir.FunctionType(self.vector, [address.type, align, mask.type, self.vector]),
-        )
-        zeros = ir.Constant(self.vector, [0.0] * self.lanes)
-        return self.builder.call(load, [address, ir.Constant(align, self.bytes), mask, zeros])
-
-    def store(self, pointer: Any, index: Any, vector: int, value: Any) -> None:
-        index = self.offset(index, (1, self.constant(vector * self.lanes)))
-        address = self.builder.gep(pointer, [index])
-        address = self.builder.bitcast(address, self.vector.as_pointer())
-        if self.n is None:
-            self.builder.store(value, address, align=self.bytes)
-            return
-        mask = self.mask(vector)
-        align = ir.IntType(32)
-        store = self.function(
-            f"llvm.masked.store.{self.suffix}.{_pointer_suffix(self.suffix)}",
-            ir.FunctionType(ir.VoidType(), [self.vector, address.type, align, mask.type]),
-        )
-        self.builder.call(store, [value, address, ir.Constant(align, self.bytes), mask])
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a * b + c, rounded once where the processor can."""
-        vector = self.vector
-        function = self.function(
-            f"llvm.fmuladd.{self.suffix}", ir.FunctionType(vector, [vector, vector, vector])
-        )
-        return self.builder.call(function, [a, b, c])
-
-    def function(self, name: str, signature: Any) -> Any:
-        return cgutils.get_or_insert_function(self.builder.module, signature, name)
-
-    def fence(self) -> None:
-        """Keep loads from moving here from below: they would need registers that a tile occupies.
-
-        The compiler likes to unroll the loop around an operation and to load ahead.
-        """
-        nothing = ir.FunctionType(ir.VoidType(), [])
-        self.builder.call(ir.InlineAsm(nothing, "", "~{memory}", side_effect=True), [])
-
-    def unpack(self, tile: Any) -> list[Any]:
-        return [self.builder.extract_value(tile, i) for i in range(tile.type.count)]
-
-    def pack(self, values: list[Any]) -> Any:
-        tile = ir.Constant(ir.ArrayType(self.vector, len(values)), ir.Undefined)
-        for i, value in enumerate(values):
-            tile = self.builder.insert_value(tile, value, i)
-        return tile
-
-
-def _pointer_suffix(suffix: str) -> str:
-    """Return how an intrinsic function's name spells a pointer: LLVM's pointers lost their types."""
-    opaque = not hasattr(ir.PointerType(ir.IntType(8)), "pointee") or ir.PointerType(
-        ir.IntType(8)
-    ).is_opaque
-    return "p0" if opaque else f"p0{suffix}"
 
 
 def _is_none(numba_type: Any) -> bool:
@@ -282,10 +107,10 @@ def lanes(typing: Any, source: Any) -> Any:
 @_operation
 def zero_tile(typing: Any, shape: Any, source: Any) -> Any:
     """Return a tile of zeros with a pointer's dtype."""
-    result = _tile_type(source.dtype, shape.a, shape.b)
+    result = tile_type(source.dtype, shape.a, shape.b)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = _Code(context, builder, source.dtype)
+        code = Code(context, builder, source.dtype)
         zeros = ir.Constant(code.vector, [0.0] * code.lanes)
         return code.pack([zeros] * (result.rows * result.vectors))
 
@@ -295,11 +120,11 @@ def zero_tile(typing: Any, shape: Any, source: Any) -> Any:
 @_operation
 def repeat_row(typing: Any, shape: Any, source: Any, i: Any, n: Any) -> Any:
     """Return a tile whose rows are all alike, and start at source[i]."""
-    result = _tile_type(source.dtype, shape.a, shape.b)
+    result = tile_type(source.dtype, shape.a, shape.b)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, data, start, count = arguments
-        code = _Code(context, builder, source.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, source.dtype, None if _is_none(n) else count)
         return code.pack([code.load(data, start, v) for v in range(result.vectors)] * result.rows)
 
     return result(shape, source, types.intp, n), generate
@@ -308,11 +133,11 @@ def repeat_row(typing: Any, shape: Any, source: Any, i: Any, n: Any) -> Any:
 @_operation
 def load_tile(typing: Any, shape: Any, source: Any, i: Any, step: Any, n: Any) -> Any:
     """Return a tile whose row r starts at source[i + r * step]."""
-    result = _tile_type(source.dtype, shape.a, shape.b)
+    result = tile_type(source.dtype, shape.a, shape.b)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, data, start, stride, count = arguments
-        code = _Code(context, builder, source.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, source.dtype, None if _is_none(n) else count)
         return code.pack(
             [
                 code.load(data, code.offset(start, (r, stride)), v)
@@ -330,7 +155,7 @@ def load_like(typing: Any, tile: Any, source: Any, i: Any, step: Any, n: Any) ->
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, data, start, stride, count = arguments
-        code = _Code(context, builder, source.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, source.dtype, None if _is_none(n) else count)
         return code.pack(
             [
                 code.load(data, code.offset(start, (r, stride)), v)
@@ -348,7 +173,7 @@ def store_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, data, start, stride, count = arguments
-        code = _Code(context, builder, target.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, target.dtype, None if _is_none(n) else count)
         for number, value in enumerate(code.unpack(values)):
             r, v = divmod(number, tile.vectors)
             code.store(data, code.offset(start, (r, stride)), v, value)
@@ -365,7 +190,7 @@ def add_tile(typing: Any, a: Any, b: Any) -> Any:
     """Return the sum of two tiles of one shape."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = _Code(context, builder, a.dtype)
+        code = Code(context, builder, a.dtype)
         pairs = zip(*map(code.unpack, arguments), strict=True)
         return code.pack([builder.fadd(x, y) for x, y in pairs])
 
@@ -375,10 +200,10 @@ def add_tile(typing: Any, a: Any, b: Any) -> Any:
 @_operation
 def fold(typing: Any, tile: Any) -> Any:
     """Return a tile with one vector per row: the sum of the row's vectors."""
-    result = _tile_type(tile.dtype, tile.rows, 1)
+    result = tile_type(tile.dtype, tile.rows, 1)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = _Code(context, builder, tile.dtype)
+        code = Code(context, builder, tile.dtype)
         values = code.unpack(arguments[0])
         sums = []
         for r in range(tile.rows):
@@ -398,7 +223,7 @@ def add_outer(typing: Any, tile: Any, a: Any, i: Any, step: Any, b: Any, j: Any,
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, left, start, stride, right, column, count = arguments
-        code = _Code(context, builder, tile.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, tile.dtype, None if _is_none(n) else count)
         values = code.unpack(values)
         row = [code.load(right, column, v) for v in range(tile.vectors)]
         for r in range(tile.rows):
@@ -425,7 +250,7 @@ def add_taps(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, _, pixels, first, pixel_step, kernel, tap, tap_step, count = arguments
-        code = _Code(context, builder, tile.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, tile.dtype, None if _is_none(n) else count)
         values = code.unpack(values)
         for v in range(tile.vectors):
             seen: dict[int, Any] = {}
@@ -457,7 +282,7 @@ def add_products(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values, _, data, first, x_step, gradient, start, y_step, count = arguments
-        code = _Code(context, builder, tile.dtype, None if _is_none(n) else count)
+        code = Code(context, builder, tile.dtype, None if _is_none(n) else count)
         values = code.unpack(values)
         seen: dict[int, Any] = {}
         for p in range(pixels.a):
@@ -479,11 +304,11 @@ def add_products(
 def load_square(typing: Any, source: Any, i: Any, step: Any) -> Any:
     """Load a square of one vector's width whose COLUMN c starts at source[i + c * step]."""
     count = VECTOR_BYTES * 8 // source.dtype.bitwidth
-    result = _tile_type(source.dtype, count, 1)
+    result = tile_type(source.dtype, count, 1)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data, start, stride = arguments
-        code = _Code(context, builder, source.dtype)
+        code = Code(context, builder, source.dtype)
         rows = [code.load(data, code.offset(start, (r, stride)), 0) for r in range(count)]
         integers = ir.VectorType(ir.IntType(32), count)
         half = 1

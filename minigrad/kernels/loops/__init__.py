@@ -1,6 +1,7 @@
 """Readable loops, compiled by numba and spread over threads: a rung below the fast CPU kernels."""
 
 import minigrad.kernels.cpu  # noqa: F401 (first: it falls back on the modules below)
+from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
 from minigrad.kernels.loops.depthwise import (
     depthwise_forward,
     depthwise_input_grad,
@@ -12,7 +13,6 @@ from minigrad.kernels.loops.pointwise import (
     pointwise_input_grad,
     pointwise_kernel_grad,
 )
-from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
 from minigrad.kernels.loops.separable import separable_backward, separable_forward
 
 __all__ = [

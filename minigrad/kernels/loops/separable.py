@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
+from minigrad.kernels.geometry import ConvGeometry
 from minigrad.kernels.loops.depthwise import (
     depthwise_forward,
     depthwise_input_grad,
     depthwise_kernel_grad,
     depthwise_row,
 )
-from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
 from minigrad.kernels.loops.pointwise import (
     bias_grad,
     matmul_rows,
     pointwise_input_grad,
     pointwise_kernel_grad,
 )
-from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
 
