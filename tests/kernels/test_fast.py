@@ -72,7 +72,7 @@ def test_equal_to_the_definition(shape, data_format, dtype):
 
 
 def test_float32_is_accurate_over_many_channels_and_pixels():
-    """Sums of 1000 channels and of 12544 pixels: below 7e-7 of the largest value."""
+    """Sums of 1000 channels and of 12544 pixels: below 1e-6 of the largest value."""
     rng = np.random.default_rng(0)
     for batch, size, c, f in [(2, (7, 7), 1000, 96), (16, (28, 28), 8, 16)]:
         geometry = conv_geometry(size, (3, 3), padding="same")
@@ -84,7 +84,7 @@ def test_float32_is_accurate_over_many_channels_and_pixels():
             y = kernels.separable_forward(x, k, q, b, geometry)
             results.append([y, *kernels.separable_backward(x, k, q, dy, geometry, True)])
         for received, wanted in zip(*results, strict=True):
-            assert np.abs(received - wanted).max() <= 7e-7 * np.abs(wanted).max()
+            assert np.abs(received - wanted).max() <= 1e-6 * np.abs(wanted).max()
 
 
 PORTABLE = """
