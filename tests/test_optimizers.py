@@ -312,3 +312,50 @@ def test_parameters_may_come_and_go() -> None:
         alone.apply_gradients([again])
     np.testing.assert_array_equal(first[1].data, again[1].data)
     assert len(adam.variables) == 4
+
+
+class Normalized(optimizers.SGD):
+    """A rule that looks at the whole gradient of a parameter."""
+
+    def update(self, value, gradient, state, learning_rate, step):  # type: ignore[no-untyped-def]
+        return value - learning_rate * gradient / np.linalg.norm(gradient), state
+
+
+def test_a_rule_of_ones_own_gets_one_parameter_at_a_time() -> None:
+    assert optimizers.SGD.elementwise and not Normalized.elementwise
+    a, b = mg.tensor([0.0, 0.0], requires_grad=True), mg.tensor([[0.0]], requires_grad=True)
+    Normalized(1.0).apply_gradients([(mg.tensor([3.0, 4.0]), a), (mg.tensor([[2.0]]), b)])
+    np.testing.assert_allclose(a.numpy(), [-0.6, -0.8], rtol=1e-6)
+    assert b.item() == -1.0
+
+
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.RMSprop, optimizers.Adam])
+def test_parameters_together_are_parameters_one_by_one(kind: Any) -> None:
+    """Of two dtypes, in two groups that change, with values assigned in between."""
+    generator = np.random.default_rng(0)
+    shapes = [(3, 2), (), (4,), (1, 5)]
+    dtypes = ["float32", "float64", "float32", "float32"]
+    start = [generator.normal(size=s).astype(d) for s, d in zip(shapes, dtypes, strict=True)]
+    together = [mg.tensor(w, requires_grad=True) for w in start]
+    alone = [mg.tensor(w, requires_grad=True) for w in start]
+    one, many = kind(0.1), [kind(0.1) for _ in start]
+    for step in range(6):
+        pairs = []
+        for i, w in enumerate(together):
+            if step == 2:  # somebody else changes a value
+                w.assign(w.numpy() + i)
+                alone[i].assign(alone[i].numpy() + i)
+            gradient = generator.normal(size=shapes[i]).astype(dtypes[i])
+            if step == 4 and i == 2:  # and a parameter takes a rest
+                continue
+            pairs.append((mg.tensor(gradient), w))
+            if kind is optimizers.Adam:
+                many[i]._iterations = step
+            many[i].apply_gradients([(gradient, alone[i])])
+        one.apply_gradients(pairs)
+    for w, v in zip(together, alone, strict=True):
+        assert w.dtype == v.dtype
+        np.testing.assert_array_equal(w.data, v.data)
+        assert not w.data.flags.writeable
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            w.data.setflags(write=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from minigrad import ops
 from minigrad.activations.piecewise import registry
-from minigrad.autograd import Tensor, constant
+from minigrad.autograd import Tensor, constant, primitive
 
 _SQRT_2_OVER_PI = math.sqrt(2.0 / math.pi)
 _SQRT_HALF = math.sqrt(0.5)
@@ -61,7 +63,8 @@ def softplus(x: Any) -> Tensor:
     return ops.softplus(x)
 
 
-def softsign(x: Any) -> Tensor:
+@primitive(x=lambda g, x: g * ops.square(ops.reciprocal(1.0 + ops.abs(x))))
+def softsign(x: Any) -> Any:
     """Return x / (1 + |x|).
 
     Examples
@@ -70,8 +73,7 @@ def softsign(x: Any) -> Tensor:
     >>> mg.activations.softsign(mg.tensor([-1.0, 3.0])).numpy()
     array([-0.5 ,  0.75], dtype=float32)
     """
-    t = constant(x)
-    return t / (1.0 + ops.abs(t))
+    return x / (1 + np.abs(x))
 
 
 def swish(x: Any) -> Tensor:

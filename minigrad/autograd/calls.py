@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from minigrad.autograd.primitive import Primitive
 
 _FLOAT64 = np.dtype("float64")
+_NO_PARAMS: dict[str, Any] = {}
 _ndarray = np.ndarray
 _new = object.__new__
 
 
-def _array(value: Any) -> Any:
-    """Return what the forward gets for an argument that is not a tensor."""
-    if isinstance(value, np.ndarray):  # its owner may change it, so the tape gets a copy
-        return constant(value)._data if recording.on and value.flags.writeable else value
+def _array(value: Any, keeps: bool) -> Any:
+    """Return what the forward gets for an argument that is not a tensor.
+
+    An array that its owner may change is copied if the tape or the result may keep it.
+    """
+    if isinstance(value, np.ndarray):
+        return constant(value)._data if keeps and _writeable(value) else value
     if isinstance(value, (float, np.floating)):
         return float(value)  # numbers are weak: they take the dtype of the array they meet
     if value is None or isinstance(value, (int, complex, np.generic)):
@@ -40,13 +44,34 @@ def _array(value: Any) -> Any:
     )
 
 
+def _writeable(array: Any) -> bool:
+    """Whether anybody can change the array: itself, or what it is a read-only view of."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return array is not None
+
+
+def _result(op: Primitive, out: Any) -> Any:
+    """Return what a forward gave as an array: NumPy turns results without axes into scalars."""
+    if isinstance(out, (np.generic, int, float)):
+        return np.asarray(out)
+    if isinstance(out, np.ndarray) or hasattr(out, "__cuda_array_interface__"):
+        return out
+    raise TypeError(
+        f"The forward function of an operation must return an array. "
+        f"Received: {type(out).__name__} from '{op.name}'"
+    )
+
+
 def _narrow(op: Primitive, arrays: Any, params: dict[str, Any], out: Any) -> Any:
     """Undo NumPy's widening of a result to float64 where no argument was float64.
 
     Integers that met float32 give float32; integers alone give floatx.
     """
-    dtypes = [a.dtype for a in arrays if hasattr(a, "dtype")]
-    if _FLOAT64 in dtypes:
+    dtypes = [a.dtype.type for a in arrays if hasattr(a, "dtype")]
+    if np.float64 in dtypes:
         return out
     if np.float32 in dtypes:
         arrays = [a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays]
@@ -65,12 +90,13 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
         data = x._data
         parent = x._node
         out = forward(data)
-        if parent is None or not recording.on:
-            if out.dtype is _FLOAT64 and data.dtype is not _FLOAT64:
-                out = out.astype(config.floatx())  # from integers
-            return wrap(out)
         if type(out) is not _ndarray:
-            out = np.asarray(out)
+            out = _result(op, out)
+        if parent is None or not recording.on:
+            # From integers; two dtypes that are equal need not be the same object.
+            if out.dtype is _FLOAT64 and data.dtype != _FLOAT64:
+                out = out.astype(config.floatx())
+            return wrap(out)
         out.setflags(False)
         node = _new(Node)
         node.op = op
@@ -91,7 +117,7 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
 
 
 def binary(op: Primitive) -> Callable[..., Tensor]:
-    """Return the call of a broadcasting operation on ``a``, ``b``: `_general` without loops."""
+    """Return the call of a broadcasting operation on ``a``, ``b``: `general` without loops."""
     forward = op.forward
     keeps = [op.kept(mask, 2) for mask in range(4)]
     flat = [(kept[0], kept[1], out) for kept, out in keeps]
@@ -101,17 +127,17 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
             x = a._data
             parent_a = a._node
         else:
-            x = _array(a)
+            x = _array(a, recording.on)
             parent_a = None
         if isinstance(b, Tensor):
             y = b._data
             parent_b = b._node
         else:
-            y = _array(b)
+            y = _array(b, recording.on)
             parent_b = None
         out = forward(x, y)
         if type(out) is not _ndarray:
-            out = np.asarray(out) if isinstance(out, np.generic) else out
+            out = _result(op, out)
         dtype = out.dtype
         if dtype is _FLOAT64:
             out = _narrow(op, (x, y), _NO_PARAMS, out)
@@ -145,9 +171,6 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
     return call
 
 
-_NO_PARAMS: dict[str, Any] = {}
-
-
 def general(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of any operation."""
     forward = op.forward
@@ -167,12 +190,14 @@ def general(op: Primitive) -> Callable[..., Tensor]:
                     parent = arg._node
                     mask |= 1 << position
             else:
-                arrays.append(_array(arg) if op.differentiable(position) else arg)
+                arrays.append(_array(arg, True) if op.differentiable(position) else arg)
             parents.append(parent)
         out = forward(*arrays, **params)
         if op.saves:
             out, saved = out
             params = {**params, "saved": saved}
+        if type(out) is not _ndarray:
+            out = _result(op, out)
         if op.broadcasts and out.dtype is _FLOAT64:
             out = _narrow(op, arrays, params, out)
         result = wrap(out)

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from minigrad import config
+from minigrad.autograd.graph import recording
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` with its tensors replaced by their arrays (one level of tuple or list)."""
+    """Return ``value``, a tensor or a tuple with tensors, with arrays in their place."""
     if hasattr(value, "_on_host"):
         return value._on_host()
     if isinstance(value, tuple):
@@ -19,13 +20,13 @@ def plain(value: Any) -> Any:
 
 
 def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    """Return a fresh array that nobody else can write to."""
+    """Return a fresh array that nobody else can write to, in the machine's byte order."""
     if dtype is not None:
-        dtype = np.dtype(dtype)
+        dtype = np.dtype(dtype).newbyteorder("=")
     if hasattr(data, "_on_host"):
         return np.array(data._on_host(), dtype=dtype)
     if isinstance(data, (np.ndarray, np.generic)):
-        array = np.array(data, dtype=dtype)
+        array = np.array(data, dtype=data.dtype.newbyteorder("=") if dtype is None else dtype)
     else:
         if isinstance(data, (list, tuple)):
             data = _hosted(data)
@@ -46,7 +47,14 @@ def _hosted(data: Any) -> Any:
     """Return nested lists with their tensors replaced by arrays."""
     if isinstance(data, (list, tuple)):
         return [_hosted(part) for part in data]
-    return data._on_host() if hasattr(data, "_on_host") else data
+    if not hasattr(data, "_on_host"):
+        return data
+    if data.requires_grad and recording.on:
+        raise TypeError(
+            "A list of tensors that require gradients would cut them off from their history. Join "
+            "them with mg.ops.stack() or mg.ops.concatenate(), or detach() them first."
+        )
+    return data._on_host()
 
 
 def _holds_arrays(data: Any) -> bool:

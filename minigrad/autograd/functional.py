@@ -7,13 +7,13 @@ Functions take tensors and return a tensor. Names and argument orders are those 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import graph
-from minigrad.autograd.tensor import Tensor, _upstream, constant, wrap
+from minigrad.autograd.tensor import Tensor, _upstream, wrap
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -52,8 +52,8 @@ def grad(
     >>> first.item(), second.item()
     (12.0, 12.0)
     """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outs = _tensors("outputs", outputs)
+    targets = _tensors("inputs", inputs)
     if grad_outputs is None:
         ups: list[Any] = [None] * len(outs)
     else:
@@ -61,7 +61,7 @@ def grad(
     if len(ups) != len(outs):
         raise ValueError(f"Expected {len(outs)} grad_outputs, one per output; received {len(ups)}.")
     for position, target in enumerate(targets):
-        if not isinstance(target, Tensor) or not target.requires_grad:
+        if not target.requires_grad:
             raise RuntimeError(
                 f"Input {position} does not require gradients; make it with requires_grad=True."
             )
@@ -80,14 +80,22 @@ def grad(
     return parts[0] if isinstance(inputs, Tensor) else tuple(parts)
 
 
+def _tensors(name: str, given: Any) -> list[Tensor]:
+    parts = [given] if isinstance(given, Tensor) else given
+    if isinstance(parts, Iterable):
+        parts = list(parts)
+        if all(isinstance(part, Tensor) for part in parts):
+            return parts
+    raise TypeError(
+        f"grad() needs tensors: item() and numpy() leave the graph. Received: {name}={given!r}"
+    )
+
+
 def _leaves(inputs: Any) -> tuple[tuple[Tensor, ...], bool]:
     """Return fresh leaves with the values of ``inputs``, and whether there was only one."""
     single = not isinstance(inputs, (tuple, list))
     parts = (inputs,) if single else inputs
-    return tuple(
-        Tensor(part if isinstance(part, Tensor) else constant(part), requires_grad=True)
-        for part in parts
-    ), single
+    return tuple(Tensor(part, requires_grad=True) for part in parts), single
 
 
 def _vectors(v: Any, leaves: Sequence[Tensor], single: bool) -> list[Tensor]:

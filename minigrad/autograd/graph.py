@@ -189,12 +189,17 @@ def _run_hooks(where: Node | Leaf, gradient: Tensor) -> Tensor:
     for hook in tuple(hooks):
         replacement = None if hook is RETAIN else hook(gradient)
         if replacement is not None:
+            if not hasattr(replacement, "requires_grad"):
+                raise TypeError(
+                    f"A gradient hook must return a tensor or None. "
+                    f"Received: {type(replacement).__name__}"
+                )
             if replacement.shape != gradient.shape:
                 raise ValueError(
                     f"A gradient hook must keep the shape. Expected {gradient.shape}, "
                     f"received {replacement.shape}."
                 )
-            gradient = replacement
+            gradient = replacement.astype(gradient.dtype)
     if RETAIN in hooks:
         accumulate(where, gradient)
     return gradient

@@ -170,18 +170,26 @@ class Primitive:
     def _fit(self, part: Tensor, parent: Node | Leaf | None, position: int) -> Tensor:
         """Give a gradient the shape and dtype of its argument."""
         assert parent is not None
+        if not isinstance(part, Tensor):
+            raise TypeError(
+                f"The derivative of '{self.name}' for '{self._label(position)}' must return a "
+                f"tensor: write it with operations on tensors. Received: {type(part).__name__}"
+            )
         data = part._data
         if data.shape != parent.shape:
             if not self.broadcasts:
-                label = f"{self.names[0]}[{position}]" if self.variadic else self.names[position]
                 raise RuntimeError(
-                    f"The derivative of '{self.name}' for '{label}' has shape {part.shape}, but "
-                    f"the argument has shape {parent.shape}. This is a bug in the operation."
+                    f"The derivative of '{self.name}' for '{self._label(position)}' has shape "
+                    f"{part.shape}, but the argument has shape {parent.shape}. This is a bug in "
+                    f"the operation."
                 )
             part = part.sum_to(parent.shape)
         if data.dtype is not parent.dtype:
             part = part.astype(parent.dtype)
         return part
+
+    def _label(self, position: int) -> str:
+        return f"{self.names[0]}[{position}]" if self.variadic else self.names[position]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"

@@ -197,7 +197,11 @@ class Tensor(Operations, Protocols):
                 f"This tensor is the result of '{self.op}'; assigning to it would make its history "
                 f"wrong. Use detach() first."
             )
-        array = np.array(value._on_host() if isinstance(value, Tensor) else value, dtype=self.dtype)
+        host = value._on_host() if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor) and host.dtype == self.dtype and _fixed(host):
+            array = host  # which two tensors can share
+        else:
+            array = np.array(host, dtype=self.dtype)
         if array.shape != self.shape:
             raise ValueError(
                 f"assign() cannot change the shape. Expected {self.shape}, received {array.shape}."
@@ -287,13 +291,7 @@ class Tensor(Operations, Protocols):
         data = self._data
         return data if isinstance(data, np.ndarray) else data.get()
 
-    def __copy__(self) -> Tensor:
-        return self.__deepcopy__({})
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        return _rebuild(type(self), np.array(self._data), self.requires_grad)
-
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Any:  # copy and deepcopy use it, too
         return _rebuild, (type(self), self._on_host(), self.requires_grad)
 
     def __repr__(self) -> str:
@@ -322,6 +320,12 @@ def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
 def constant(value: Any) -> Tensor:
     """Return ``value`` as a tensor: itself if it is one, else a copy that requires no gradient."""
     return value if isinstance(value, Tensor) else Tensor(value)
+
+
+def _fixed(array: np.ndarray[Any, Any]) -> bool:
+    """Whether nobody can write to a tensor's array, through what it is a view of either."""
+    owner = array.base
+    return owner is None or (isinstance(owner, np.ndarray) and not owner.flags.writeable)
 
 
 def _check_differentiable(dtype: np.dtype[Any]) -> None:

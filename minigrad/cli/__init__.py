@@ -1,4 +1,4 @@
-"""The command line: ``minigrad demo``, ``train``, ``gradcheck``, ``warmup``, ``doctor``.
+"""The command line: ``minigrad demo``, ``train``, ``gradcheck``, ``bench``, ``warmup``, ``doctor``.
 
 Exit codes: 0 if all is well, 1 if a check failed, 2 if something about the request is wrong.
 """
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from minigrad.cli import bench
 from minigrad.cli.problem import Problem
 
 __all__ = ["main"]
@@ -118,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--second", action="store_true", help="check second derivatives")
     check.add_argument("--fast", action="store_true", help="random directions, not every element")
     check.add_argument("--seed", type=_not_negative, default=0, metavar="N", help="default: 0")
+
+    bench.add_options(_add(commands, "bench", bench.DESCRIPTION, bench.bench))
 
     _add(commands, "warmup", "compile the kernels and keep them on disk", _warmup)
     _add(commands, "doctor", "tell what minigrad runs on, and what would improve it", _doctor)

@@ -44,7 +44,8 @@ class Result:
     @property
     def predictions(self) -> np.ndarray[Any, Any]:
         """The most likely class of each image."""
-        return np.argmax(self.logits, axis=-1)
+        classes: np.ndarray[Any, Any] = np.argmax(self.logits, axis=-1)
+        return classes
 
     @property
     def wrong(self) -> np.ndarray[Any, Any]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -140,6 +140,12 @@ class Layer(Weights):
         cls._call_words = frozenset(p.name for p in parameters if p.kind is not p.VAR_KEYWORD)
         cls._call_takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
 
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            hint = "" if "_own" in vars(self) else "; its __init__() must call super().__init__()"
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}{hint}")
+
     # ------------------------------------------------------------------ to be overridden
 
     @guarded
@@ -229,7 +235,8 @@ class Layer(Weights):
         Raises
         ------
         TypeError
-            For integer inputs, and for keyword arguments that `call` does not take.
+            For integer inputs, for keyword arguments that `call` does not take, and if `call`
+            does not return a tensor (or a list, tuple or dict).
         ValueError
             For inputs of a wrong rank or size.
         """
@@ -264,8 +271,13 @@ class Layer(Weights):
             output = self.call(tensors, *args, **kwargs)
         finally:
             _calls.number, _calls.training = before
+        if not isinstance(output, (Tensor, list, tuple, dict)):
+            raise TypeError(
+                f"call() of layer {self.name!r} must return a tensor: what NumPy computes has no "
+                f"gradient. Received: {type(output).__name__}"
+            )
         if self.activity_regularizer is not None:
-            for part in output if isinstance(output, (list, tuple)) else [output]:
+            for part in _outputs(output):
                 # An empty batch has no activity; the maximum keeps 0 / 0 out.
                 self.add_loss(self.activity_regularizer(part) / max(part.shape[0], 1))
         return output
@@ -339,6 +351,12 @@ class Layer(Weights):
                 f"{type(self).__name__} got an unexpected keyword argument {word!r}. "
                 f"{advice + ' ' if advice else ''}Received: {word}={kwargs[word]!r}"
             )
+
+
+def _outputs(output: Any) -> Iterable[Any]:
+    if isinstance(output, dict):
+        return output.values()
+    return output if isinstance(output, (list, tuple)) else [output]
 
 
 def _holds_tensors(parts: Sequence[Any]) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minigrad.autograd import Tensor
 
 __all__ = ["Parameter"]
@@ -80,23 +78,9 @@ class Parameter(Tensor):
     def trainable(self, value: bool) -> None:
         self.requires_grad = value
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        copy = _rebuild(*self._state())
-        memo[id(self)] = copy
-        return copy
-
     def __reduce__(self) -> Any:
-        return _rebuild, self._state()
-
-    def _state(self) -> tuple[Any, ...]:
-        return (
-            np.array(self.data),
-            self.name,
-            self.trainable,
-            self.regularizer,
-            self.constraint,
-            self.path,
-        )
+        own = self.name, self.trainable, self.regularizer, self.constraint, self.path
+        return _rebuild, (self._on_host(), *own)
 
 
 def _rebuild(

@@ -44,19 +44,24 @@ def _repeats(index: Index) -> bool:
 
 
 def _frozen(index: Index) -> Index:
-    """Return an index whose tensors and lists are arrays of our own, checked for their types."""
+    """Return an index whose tensors and sequences are arrays of our own, of checked types."""
     if isinstance(index, tuple):
-        return tuple([_frozen(part) for part in index])
-    if isinstance(index, (Tensor, list, np.ndarray)):
-        array = index.data if isinstance(index, Tensor) else np.array(index)
-        if not array.size and isinstance(index, list):
+        return tuple([_frozen_part(part) for part in index])
+    return _frozen_part(index)
+
+
+def _frozen_part(part: Any) -> Any:
+    """Return one part of an index; a tuple or a range inside an index counts as an array."""
+    if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
+        array = part.data if isinstance(part, Tensor) else np.array(part)
+        if not array.size and not isinstance(part, (Tensor, np.ndarray)):
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":
             raise TypeError(
                 f"An index must hold integers or booleans. Received: an array of {array.dtype}"
             )
         return array
-    return index
+    return part
 
 
 def getitem(x: Operand, index: Index) -> Tensor:

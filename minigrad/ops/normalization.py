@@ -5,12 +5,14 @@ S. Ioffe, C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
-from minigrad.ops._common import Axis, Operand, count, kept_shape, normalize_axes
+from minigrad.kernels.choice import compiled
+from minigrad.ops._common import Axis, Operand, Shape, count, kept_shape, normalize_axes
 from minigrad.ops.convolution_arguments import same_dtype
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.reduction import _mean, _sum
@@ -51,6 +53,15 @@ def _fused(
 ) -> tuple[Any, Any, Any]:
     """Return all three gradients on arrays, from two sums over the batch."""
     average, scale = saved
+    layout = _layout(x.shape, axes)
+    if layout is not None and compiled(x, g):
+        from minigrad.kernels.cpu import normalization  # imported when it is needed
+
+        factor = None if gamma is None else gamma.reshape(-1)
+        parts = normalization.gradients(
+            g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0]
+        )
+        return parts[0], parts[1].reshape(average.shape), parts[2].reshape(average.shape)
     standard = (x - average) * scale
     beta_part = np.sum(g, axis=axes, keepdims=True)
     gamma_part = np.sum(g * standard, axis=axes, keepdims=True)
@@ -79,6 +90,16 @@ def _normalize(
     epsilon: float,
 ) -> Any:
     scale = 1.0 / np.sqrt(variance + epsilon)
+    layout = _layout(x.shape, axes)
+    if layout is not None and compiled(x):
+        from minigrad.kernels.cpu import normalization  # imported when it is needed
+
+        factor = scale if gamma is None else scale * gamma
+        offset = np.zeros_like(average) if beta is None else beta
+        y = normalization.scale_and_shift(
+            x, average.reshape(-1), factor.reshape(-1), offset.reshape(-1), layout
+        )
+        return y, (average, scale)
     y = (x - average) * scale
     if gamma is not None:
         y *= gamma
@@ -132,13 +153,32 @@ def batch_normalization(
     kept = kept_shape(x.shape, axes)
     scale, offset = _parameter("gamma", gamma, rest, kept), _parameter("beta", beta, rest, kept)
     same_dtype(x=x, gamma=scale, beta=offset)
-    if count(x.shape, axes):
-        average = np.mean(x.data, axis=axes, keepdims=True)
-        variance = np.mean(np.square(x.data - average), axis=axes, keepdims=True)
-    else:
-        average, variance = np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+    average, variance = _moments(x.data, axes, kept)
     output = _normalize(x, scale, offset, axes, average, variance, float(epsilon))
     return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
+
+
+def _moments(x: Any, axes: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Any, Any]:
+    """Return mean and variance of an array over axes, which stay with size 1."""
+    if not count(x.shape, axes):
+        return np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+    layout = _layout(x.shape, axes)
+    if layout is not None and compiled(x):
+        from minigrad.kernels.cpu import normalization  # imported when it is needed
+
+        average, variance = normalization.moments(x, layout)
+        return average.reshape(kept), variance.reshape(kept)
+    average = np.mean(x, axis=axes, keepdims=True)
+    return average, np.mean(np.square(x - average), axis=axes, keepdims=True)
+
+
+def _layout(shape: Shape, axes: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """Return a shape as (A, C, B), where C are all axes that stay; None if others lie between."""
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    if not rest or rest[-1] - rest[0] >= len(rest):
+        return None
+    first, last = rest[0], rest[-1] + 1
+    return math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])
 
 
 def _parameter(

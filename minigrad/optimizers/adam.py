@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._validate import number
+from minigrad.kernels.choice import compiled
 from minigrad.optimizers.base import Array, Optimizer, Schedule, State, registry, towards
 
 
@@ -45,6 +46,8 @@ class Adam(Optimizer):
     0.75
     """
 
+    elementwise = True
+
     def __init__(
         self,
         learning_rate: float | Schedule = 0.001,
@@ -67,8 +70,15 @@ class Adam(Optimizer):
     ) -> tuple[Array, State]:
         """Return the new value and running means; see `Optimizer.update`."""
         bias = math.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        mean = towards(state["first_moment"], gradient, 1 - self.beta_1)
-        square = towards(state["second_moment"], np.square(gradient), 1 - self.beta_2)
+        first, second = state["first_moment"], state["second_moment"]
+        if not self.amsgrad and compiled(value, gradient, first, second):
+            from minigrad.kernels.cpu import updates  # imported when it is needed
+
+            rates = (1 - self.beta_1, 1 - self.beta_2, learning_rate * bias, self.epsilon)
+            value, first, second = updates.adam(value, gradient, first, second, rates)
+            return value, {"first_moment": first, "second_moment": second}
+        mean = towards(first, gradient, 1 - self.beta_1)
+        square = towards(second, np.square(gradient), 1 - self.beta_2)
         new = {"first_moment": mean, "second_moment": square}
         if self.amsgrad:
             square = np.maximum(state["largest_second_moment"], square)

@@ -3,6 +3,9 @@
 An optimizer is a pure function for one parameter, `Optimizer.update`: value, gradient and state
 in, new value and new state out. All parameters are computed before the first one is written, so an
 error anywhere (a wrong shape, a constraint that fails) leaves everything as it was.
+
+Most rules treat each number by itself. Then it does not matter where one parameter ends and the
+next begins, and `update` is called once for all of them, laid end to end.
 """
 
 from __future__ import annotations
@@ -10,13 +13,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
-from minigrad.autograd import Tensor, no_grad
+from minigrad.autograd import Tensor, no_grad, wrap
+from minigrad.optimizers.joining import Joined
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -68,6 +72,7 @@ class Optimizer(Configurable):
     """
 
     slots: tuple[str, ...] = ()  # names of the arrays that are kept for each parameter
+    elementwise: ClassVar[bool] = False  # whether `update` may get many parameters as a flat array
 
     def __init__(
         self,
@@ -93,6 +98,12 @@ class Optimizer(Configurable):
         self._iterations = 0
         self._parameters: list[Tensor] = []
         self._states: list[State] = []
+        self._joined: dict[tuple[str, str], Joined] = {}  # by what is joined, and the dtype
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update" in cls.__dict__ and "elementwise" not in cls.__dict__:
+            cls.elementwise = False  # a new rule says for itself whether it is
 
     # ------------------------------------------------------------------ the rule
 
@@ -100,6 +111,9 @@ class Optimizer(Configurable):
         self, value: Array, gradient: Array, state: State, learning_rate: float, step: int
     ) -> tuple[Array, State]:
         """Return the new value and state of one parameter; nothing that comes in is changed.
+
+        With the class attribute `elementwise` set to True, it may also be called for many
+        parameters at once, whose numbers come in one flat array.
 
         Parameters
         ----------
@@ -185,24 +199,56 @@ class Optimizer(Configurable):
         if not pairs:  # everything is frozen
             return
         gradients = self._clipped([gradient for gradient, _ in pairs])
-        learning_rate = self.learning_rate
-        places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
-        results = []
-        for gradient, (_, parameter) in zip(gradients, pairs, strict=True):
-            place = places.get(id(parameter))
-            state = self._fresh_state(parameter) if place is None else self._states[place]
-            value = parameter.data
-            if self.weight_decay:
-                value = value - value * (self.weight_decay * learning_rate)
-            value, state = self.update(value, gradient, state, learning_rate, self._iterations + 1)
-            results.append((parameter, _constrained(parameter, value), state))
+        parameters = [parameter for _, parameter in pairs]
+        results = self._updated(parameters, gradients, self.learning_rate)
+        values = [_constrained(p, value) for p, (value, _) in zip(parameters, results, strict=True)]
 
-        self.build(parameter for _, parameter in pairs)
+        self.build(parameters)
         places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
-        for parameter, value, state in results:
-            parameter.assign(value)
+        for parameter, value, (_, state) in zip(parameters, values, results, strict=True):
+            parameter.assign(wrap(value))
             self._states[places[id(parameter)]] = state
         self._iterations += 1
+
+    def _updated(
+        self, parameters: list[Tensor], gradients: list[Array], learning_rate: float
+    ) -> list[tuple[Array, State]]:
+        """Return new values and states."""
+        known = {id(p): state for p, state in zip(self._parameters, self._states, strict=True)}
+        values = [p.data for p in parameters]
+        states = [known.get(id(p)) or self._fresh_state(p) for p in parameters]
+        if not self.elementwise:
+            return [
+                self._decayed_update(*each, learning_rate)
+                for each in zip(values, gradients, states, strict=True)
+            ]
+        results: dict[int, tuple[Array, State]] = {}
+        for dtype in {value.dtype for value in values}:
+            places = [i for i, value in enumerate(values) if value.dtype == dtype]
+            shapes = [values[i].shape for i in places]
+            joined = {
+                name: self._joined.setdefault((name, dtype.name), Joined())
+                for name in ("value", "gradient", *self.slots)
+            }
+            flat_value, flat_state = self._decayed_update(
+                joined["value"].join([values[i] for i in places]),
+                joined["gradient"].join([gradients[i] for i in places]),
+                {slot: joined[slot].join([states[i][slot] for i in places]) for slot in self.slots},
+                learning_rate,
+            )
+            flat_value.setflags(write=False)  # and so are the pieces: parameters are read-only
+            pieces = joined["value"].cut(flat_value, shapes)
+            state_pieces = {s: joined[s].cut(flat_state[s], shapes) for s in self.slots}
+            for k, i in enumerate(places):
+                results[i] = pieces[k], {slot: state_pieces[slot][k] for slot in self.slots}
+        return [results[i] for i in range(len(values))]
+
+    def _decayed_update(
+        self, value: Array, gradient: Array, state: State, learning_rate: float
+    ) -> tuple[Array, State]:
+        if self.weight_decay:
+            value = value - value * (self.weight_decay * learning_rate)
+        return self.update(value, gradient, state, learning_rate, self._iterations + 1)
 
     def _checked(self, pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
         """Return the pairs that take part in this step, with gradients as arrays."""

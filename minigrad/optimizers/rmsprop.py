@@ -44,6 +44,8 @@ class RMSprop(Optimizer):
     0.8
     """
 
+    elementwise = True
+
     def __init__(
         self,
         learning_rate: float | Schedule = 0.001,

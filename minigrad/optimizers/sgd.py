@@ -39,6 +39,8 @@ class SGD(Optimizer):
     -0.25
     """
 
+    elementwise = True
+
     def __init__(
         self,
         learning_rate: float | Schedule = 0.01,

@@ -135,6 +135,8 @@ def test_an_independent_or_empty_output() -> None:
         (lambda: functional.jvp(mixed, (X, Y), (V,)), ValueError, "Expected 2 vectors"),
         (lambda: functional.vjp(lambda x: 3.0, X), TypeError, "must return one tensor"),
         (lambda: functional.vjp(lambda x: x, X), RuntimeError, "needs a single number"),
+        (lambda: mg.grad(3.0, X), TypeError, "leave the graph. Received: outputs=3.0"),
+        (lambda: mg.grad(mg.tensor(X), [V]), TypeError, r"grad\(\) needs tensors.*inputs="),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

@@ -103,3 +103,13 @@ def test_retain_grad_changes_nothing_for_a_leaf() -> None:
     x.retain_grad()
     (x * 2.0).backward()
     assert x.grad.item() == 2.0
+
+
+def test_a_hook_keeps_the_dtype_and_returns_tensors() -> None:
+    x = mg.tensor([1.0], dtype="float32", requires_grad=True)
+    x.register_hook(lambda g: g.astype("float64") * 3.0)
+    (x * 2.0).backward()
+    assert x.grad.dtype == np.float32 and x.grad.item() == 6.0
+    x.register_hook(lambda g: g.numpy())
+    with pytest.raises(TypeError, match=r"hook must return a tensor or None. Received: ndarray"):
+        (x * 2.0).backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -158,3 +159,49 @@ def test_gradients_have_the_types_of_their_arguments() -> None:
 def test_what_is_no_number_is_refused(other: Any) -> None:
     with pytest.raises(TypeError, match="Expected a tensor, an array or a number"):
         leaf(1.0) + other
+
+
+# --- arrays that are not what they seem -------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", [lambda a: np.broadcast_to(a, (2, 2)), np.ndarray.view])
+def test_the_tape_keeps_a_copy_of_read_only_views(view: Any) -> None:
+    x, array = leaf(1.0, 2.0), np.array([3.0, 4.0])
+    read_only = view(array)
+    read_only.flags.writeable = False
+    y = (x * read_only).sum(axis=-1)
+    array[:] = 100.0
+    assert mg.grad(y.sum(), x).tolist() == [3.0 * y.size, 4.0 * y.size]
+
+
+def test_a_constant_of_our_own_is_not_copied() -> None:
+    x, constant = leaf(1.0, 2.0), mg.tensor([3.0, 4.0], dtype="float64")
+    assert (x * constant.data)._node.args[1] is constant.data
+
+
+@pytest.mark.parametrize("kind", [">f8", "<f8"])
+def test_other_spellings_of_float64_keep_its_precision(kind: str) -> None:
+    array = pickle.loads(pickle.dumps(np.array([0.1, 0.2], kind)))
+    x32 = mg.tensor([1.0, 2.0])
+    for recorded in (True, False):
+        x = mg.tensor(array, requires_grad=recorded)
+        assert x.dtype == np.float64 and x.dtype.isnative
+        for result in (mg.ops.sigmoid(x), 1.0 / x, x + 1, x * x32, mg.ops.reciprocal(x)):
+            assert result.dtype == np.float64
+        with mg.enable_grad() if recorded else mg.no_grad():
+            assert (x32 * array).dtype == np.float64
+    images, kernel = array.reshape(1, 1, 2, 1), array.reshape(1, 2, 1, 1)
+    assert mg.ops.depthwise_conv2d(images, kernel).item() == pytest.approx(0.05, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    "use", [mg.tensor, mg.ops.sum, lambda x: leaf(1.0, 2.0) * x, lambda x: mg.ops.add([x], 1.0)]
+)
+def test_a_list_of_recorded_tensors_is_refused(use: Any) -> None:
+    parts = [leaf(1.0).sum(), leaf(2.0).sum()]
+    with pytest.raises(TypeError, match=r"from their history. Join them with mg\.ops\.stack\(\)"):
+        use(parts)
+    with mg.no_grad():
+        use(parts)
+    use([part.detach() for part in parts])
+    assert mg.ops.stack(parts).requires_grad

@@ -69,6 +69,42 @@ def test_a_wrong_derivative_is_noticed() -> None:
         broken(mg.tensor([1.0, 2.0], requires_grad=True)).sum().backward()
 
 
+@pytest.mark.parametrize("part", [None, 1.0, np.ones(2)], ids=["None", "float", "ndarray"])
+def test_a_derivative_must_be_a_tensor(part: Any) -> None:
+    @mg.primitive(x=lambda g: part)
+    def broken(x: Any) -> Any:
+        return x * 1.0
+
+    name = type(part).__name__
+    with pytest.raises(TypeError, match=rf"derivative of 'broken' for 'x' must .*tensor.*{name}"):
+        broken(mg.tensor([1.0, 2.0], requires_grad=True)).sum().backward()
+
+
+@pytest.mark.parametrize("out", [None, [1.0], mg.tensor(1.0)], ids=["None", "list", "Tensor"])
+@pytest.mark.parametrize("names", ["x", "a, b", "x, y"])
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_forward_must_return_an_array(out: Any, names: str, recorded: bool) -> None:
+    forward = eval(f"lambda {names}: out", {"out": out})
+    forward.__name__ = "broken"
+    vjps = {name: lambda g: g for name in names.split(", ")}
+    operation = mg.primitive(broadcasts=len(vjps) > 1, **vjps)(forward)
+    arguments = [mg.tensor([1.0], requires_grad=recorded)] * len(vjps)
+    with pytest.raises(TypeError, match=rf"return an array. Received: {type(out).__name__} from"):
+        operation(*arguments)
+
+
+def test_a_forward_may_return_its_argument() -> None:
+    @mg.primitive(x=lambda g: g, y=lambda g: g)
+    def first(x: Any, y: Any) -> Any:
+        return x
+
+    array = np.ones(2)
+    with mg.no_grad():
+        result = first(array, 1.0)
+    array[0] = 5.0
+    assert result.tolist() == [1.0, 1.0]
+
+
 def test_mistakes_in_a_definition_are_noticed_at_once() -> None:
     with pytest.raises(TypeError, match=r"unknown arguments \['z'\]"):
         mg.primitive(z=lambda g: g)(lambda x: x)

@@ -165,14 +165,14 @@ def test_a_call_in_another_thread_is_no_part_of_this_one() -> None:
 def test_call_may_ask_for_training_or_not() -> None:
     class Asks(layers.Layer):
         def call(self, inputs: Any, training: bool = False) -> Any:
-            return training
+            return [training]
 
     class TakesAnything(layers.Layer):
         def call(self, inputs: Any, **kwargs: Any) -> Any:
             return kwargs
 
-    assert Asks()(X) is False and Asks()(X, training=True) is True
-    assert Asks()(X, training=np.bool_(True)) is True
+    assert Asks()(X)[0] is False and Asks()(X, training=True)[0] is True
+    assert Asks()(X, training=np.bool_(True))[0] is True
     assert TakesAnything()(X, scale=2) == {"scale": 2, "training": False}
     assert Scale()(X, training=True).shape == X.shape
 
@@ -199,6 +199,29 @@ def test_several_inputs() -> None:
     y = layer([np.ones((2, 3)), tensor(np.ones((1, 3)))])
     assert y.shape == (2, 3) and y.dtype == "float32"
     assert layer.shapes == [(2, 3), (1, 3)]
+
+
+@pytest.mark.parametrize("result", [None, np.ones(2), 1.0], ids=["None", "ndarray", "float"])
+def test_call_must_return_a_tensor(result: Any) -> None:
+    class Forgetful(layers.Layer):
+        def call(self, inputs: Tensor) -> Any:
+            return result
+
+    name = type(result).__name__
+    with pytest.raises(TypeError, match=rf"call\(\) of layer 'f' must return a tensor.*{name}"):
+        Forgetful(name="f")(X)
+
+
+def test_a_constructor_that_does_not_call_super() -> None:
+    class Careless(layers.Layer):
+        def __init__(self) -> None:
+            self.size = 3
+
+    for use in (lambda x: x(X), lambda x: x.name, lambda x: x.build((None, 3))):
+        with pytest.raises(AttributeError, match=r"must call super\(\).__init__\(\)"):
+            use(Careless())
+    with pytest.raises(AttributeError, match=r"^'Scale' has no attribute 'units'$"):
+        Scale().units  # noqa: B018
 
 
 def test_a_layer_that_does_not_override_anything() -> None:

@@ -291,6 +291,7 @@ INDICES: list[Any] = [
     ([1, 0, 1], slice(1), [3, 3, 0]), ARRAY > 5, (0, ARRAY[0] > 5), ([True, False], ..., 1),
     (np.array([1, 1]), None, 0), np.array(1), (), np.zeros(0, int), (slice(0), 1), [-1, 1],
     np.int64(1), (1, np.array([[0, 1], [1, 0]])), (slice(None), ARRAY[0, :, 0] > 3), True,
+    (slice(None), (0, 0)), ((1, 1, 0),), ((0, 0), range(2)), range(2), (slice(None), ()),
 ]  # fmt: skip
 
 

@@ -152,6 +152,14 @@ def test_unknown_name(name: str) -> None:
         activations.get(name)
 
 
+@pytest.mark.parametrize("x", [-np.inf, -1e30, -1e4, 3.0, 1e8, np.inf])
+def test_slope_of_softsign_is_precise_far_out(x: float) -> None:
+    t = mg.tensor(np.array(x), requires_grad=True)
+    with np.errstate(invalid="ignore"):  # inf / inf
+        slope = mg.grad(activations.softsign(t), t).item()
+    assert slope == pytest.approx((1.0 + abs(x)) ** -2, rel=1e-14)
+
+
 def test_silu_is_swish() -> None:
     assert activations.get("silu") is activations.get("swish")
     assert activations.serialize(activations.silu) == "swish"

@@ -1,0 +1,80 @@
+"""minigrad itself, by its public functions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.benchmarks.cases import CLASSES, Convolution, Job, Network
+
+
+class Peer:
+    """minigrad, channels last."""
+
+    def set_threads(self, threads: int) -> None:
+        """Compute on this many threads."""
+        mg.config.set_num_threads(threads)
+
+    def forward(self, case: Convolution) -> Job:
+        """Return the convolution without a tape."""
+        inputs = _inputs(case, requires_grad=False)
+
+        def step() -> mg.Tensor:
+            with mg.no_grad():
+                return _convolve(case, inputs)
+
+        return Job(step, lambda: [step().numpy()])
+
+    def backward(self, case: Convolution) -> Job:
+        """Return the convolution and the gradients of all four inputs."""
+        inputs = _inputs(case, requires_grad=True)
+        dy = mg.tensor(case.arrays()["dy"])
+
+        def step() -> list[mg.Tensor]:
+            y = _convolve(case, inputs)
+            return [y, *mg.grad(y, inputs, dy)]
+
+        return Job(step, lambda: [tensor.numpy() for tensor in step()])
+
+    def training(self, network: Network) -> Job:
+        """Return a training step."""
+        x, labels, weights = network.arrays()
+        layers: list[mg.layers.Layer] = []
+        for filters in network.filters:
+            layers += [mg.layers.SeparableConv2D(filters, 3, padding="same"), mg.layers.ReLU()]
+        layers += [mg.layers.GlobalAveragePooling2D(), mg.layers.Dense(CLASSES)]
+        model = mg.Sequential(layers)
+        model.build((None, *x.shape[1:]))
+        model.set_weights(weights)
+        model.compile(
+            mg.optimizers.Adam(network.learning_rate, epsilon=network.epsilon),
+            loss=mg.losses.SparseCategoricalCrossentropy(from_logits=True),
+        )
+
+        def step() -> float:
+            loss = model.train_on_batch(x, labels)
+            assert isinstance(loss, float)
+            return loss
+
+        return Job(step, lambda: [np.array([step() for _ in range(3)])])
+
+
+def _inputs(case: Convolution, *, requires_grad: bool) -> list[mg.Tensor]:
+    arrays = case.arrays()
+    names = ("x", "depthwise", "pointwise", "bias")
+    return [mg.tensor(arrays[name], requires_grad=requires_grad) for name in names]
+
+
+def _convolve(case: Convolution, inputs: list[mg.Tensor]) -> mg.Tensor:
+    return mg.ops.separable_conv2d(
+        *inputs,
+        strides=case.stride,
+        padding="same",
+        dilation_rate=case.dilation,
+        data_format="channels_last",
+    )
+
+
+def channels_last() -> Peer:
+    """Return minigrad."""
+    return Peer()

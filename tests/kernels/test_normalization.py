@@ -1,0 +1,123 @@
+"""The compiled kernels of batch normalization against the formulas in float64."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.kernels import use_backend
+from minigrad.kernels.cpu import normalization
+
+LAYOUTS = [(1, 1, 1), (6, 3, 1), (40, 1, 1), (7, 5, 1), (64, 3, 1), (3000, 40, 1), (5, 3, 4),
+           (3, 70, 300), (2, 1, 40_000), (1, 4, 9)]  # fmt: skip
+
+
+def arrays(layout, dtype):
+    generator = np.random.default_rng(sum(layout))
+    x, g = generator.normal(size=(2, *layout))
+    x = 3 * x + 100 * np.arange(1, layout[1] + 1)[:, None]  # far from 0
+    gamma, beta = generator.normal(size=(2, layout[1]))
+    return [a.astype(dtype) for a in (g, x, gamma, beta)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_the_formulas(layout, dtype):
+    g, x, gamma, beta = arrays(layout, dtype)
+    tolerance = 100 * np.finfo(dtype).eps
+    mean, variance = normalization.moments(x, layout)
+    assert mean.dtype == variance.dtype == dtype
+    wide = x.astype(np.float64)
+    exact = x.astype(np.longdouble).mean(axis=(0, 2))
+    np.testing.assert_allclose(mean, exact.astype(np.float64), rtol=2 * np.finfo(dtype).eps)
+    np.testing.assert_allclose(
+        variance, wide.var(axis=(0, 2)), rtol=tolerance, atol=tolerance * 1e-2
+    )
+
+    scale = (1 / np.sqrt(variance + 0.1)).astype(dtype)
+    wide, m, s, up, ga, be = (
+        a.astype(np.float64).reshape(-1, 1) if a.ndim == 1 else a.astype(np.float64)
+        for a in (x, mean, scale, g, gamma, beta)
+    )
+    standard = (wide - m) * s
+    y = normalization.scale_and_shift(x, mean, scale, beta, layout)
+    assert y.dtype == dtype and y.shape == x.shape
+    np.testing.assert_allclose(y, standard + be, rtol=tolerance, atol=tolerance)
+
+    number = layout[0] * layout[2]
+    d_beta, d_gamma = up.sum((0, 2)), (up * standard).sum((0, 2))
+    dx = (up - (d_beta[:, None] + standard * d_gamma[:, None]) / number) * s * ga
+    found = normalization.gradients(g, x, mean, scale, gamma, layout, True)
+    for part, expected in zip(found, (dx, d_gamma, d_beta), strict=True):
+        assert part.dtype == dtype
+        large = max(np.abs(expected).max(), 1.0)
+        np.testing.assert_allclose(part, expected, rtol=0, atol=tolerance * large)
+    plain = normalization.gradients(g, x, mean, scale, np.ones_like(gamma), layout, True)
+    for a, b in zip(
+        normalization.gradients(g, x, mean, scale, None, layout, True), plain, strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=tolerance)
+    dx, *others = normalization.gradients(g, x, mean, scale, gamma, layout, False)
+    assert dx is None
+    for a, b in zip(others, found[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("layout", [(3000, 40, 1), (3, 70, 300)], ids=str)
+def test_any_number_of_threads_gives_the_same_bits(layout):
+    g, x, gamma, beta = arrays(layout, "float32")
+    before = numba.get_num_threads()
+    results = []
+    try:
+        for threads in (1, before):
+            numba.set_num_threads(threads)
+            mean, variance = normalization.moments(x, layout)
+            y = normalization.scale_and_shift(x, mean, gamma, beta, layout)
+            parts = normalization.gradients(g, x, mean, variance, gamma, layout, True)
+            results.append((mean, variance, y, *parts))
+    finally:
+        numba.set_num_threads(before)
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_nan_and_infinity_stay_with_their_feature():
+    x = np.random.default_rng(0).normal(size=(512, 32)).astype("float32")
+    x[3, 1], x[4, 2] = np.nan, np.inf
+    mean, variance = normalization.moments(x, (512, 32, 1))
+    assert np.isnan(mean[1]) and np.isinf(mean[2]) and np.isnan(variance[1:3]).all()
+    np.testing.assert_array_equal(np.isfinite(mean), np.isfinite(variance))
+    assert np.isfinite(mean).sum() == 30
+
+
+@pytest.mark.parametrize("shape, axes", [
+    ((8, 16, 16, 12), (0, 1, 2)),
+    ((8, 12, 16, 16), (0, 2, 3)),
+    ((8, 16, 12, 16), (0, 1, 3)),
+    ((4096, 6), 0),
+    ((6, 4096), 1),
+    ((8, 16, 12, 16), (0, 2)),  # what stays is in two parts: NumPy
+    ((16, 16, 80), (0, 1, 2)),
+])  # fmt: skip
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_operation_on_large_arrays(shape, axes, learned):
+    rest = [s for i, s in enumerate(shape) if i not in np.atleast_1d(axes)]
+    generator = np.random.default_rng(1)
+    x = mg.tensor(generator.normal(2.0, 1.0, size=shape), requires_grad=True)
+    gamma, beta = (mg.tensor(generator.normal(size=rest), requires_grad=True) for _ in "gb")
+    up = mg.tensor(generator.normal(size=shape))
+
+    def everything():
+        inputs = [x, gamma, beta] if learned else [x]
+        parts = (gamma, beta) if learned else (None, None)
+        found = mg.ops.batch_normalization(x, *parts, axes)
+        return [*found, *mg.grad(found.output, inputs, grad_outputs=up)]
+
+    compiled = everything()
+    with use_backend("reference"):
+        plain = everything()
+    for a, b in zip(compiled, plain, strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-11, atol=1e-11)
