@@ -1,8 +1,9 @@
 """The choice of a backend, and the table (operation, backend) -> function.
 
 A backend is a module with one function per operation: `minigrad.kernels.reference` (the
-definition), `minigrad.kernels.cpu` (compiled loops), `minigrad.kernels.cuda` (a GPU). A backend is
-imported when it is first needed, so that importing minigrad compiles nothing.
+definition), `minigrad.kernels.loops` (the same, compiled), `minigrad.kernels.cpu` (fast kernels),
+`minigrad.kernels.cuda` (a GPU). A backend is imported when it is first needed, so that importing
+minigrad compiles nothing.
 
 float32 and float64 go to the chosen backend. Integers and complex numbers, which no compiled kernel
 takes, go to the reference: exact tests and complex steps use it.
@@ -23,9 +24,9 @@ from numpy.typing import NDArray
 __all__ = ["OPERATIONS", "current_backend", "lookup", "register", "use_backend"]
 
 Array: TypeAlias = NDArray[Any]
-Backend: TypeAlias = Literal["reference", "cpu", "cuda"]
+Backend: TypeAlias = Literal["reference", "loops", "cpu", "cuda"]
 
-BACKENDS: tuple[Backend, ...] = ("reference", "cpu", "cuda")
+BACKENDS: tuple[Backend, ...] = ("reference", "loops", "cpu", "cuda")
 OPERATIONS = (
     "depthwise_forward",
     "depthwise_input_grad",
@@ -61,7 +62,7 @@ class use_backend(ContextDecorator):
 
     Parameters
     ----------
-    name : "reference", "cpu" or "cuda"
+    name : "reference", "loops", "cpu" or "cuda"
 
     Raises
     ------

@@ -79,7 +79,7 @@ def test_one_decorated_function_in_many_threads():
 @pytest.mark.parametrize("name", ["gpu", "CPU", "", None, 1])
 def test_unknown_backends(name):
     with pytest.raises(
-        ValueError, match=r"Expected one of reference, cpu, cuda. Received: backend="
+        ValueError, match=r"Expected one of reference, loops, cpu, cuda. Received: backend="
     ):
         use_backend(name)
 

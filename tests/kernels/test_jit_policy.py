@@ -105,7 +105,7 @@ def test_the_users_own_numba_cache_is_left_alone():
 
 def test_kernels_are_compiled_once_per_dtype():
     """Read-only and writable inputs share one compilation; so do all geometries."""
-    from minigrad.kernels.cpu import depthwise
+    from minigrad.kernels.loops import depthwise
 
     kernel = np.ones((1, 1, 2, 1))
     for size in (1, 2, 3):
@@ -113,7 +113,8 @@ def test_kernels_are_compiled_once_per_dtype():
             x = np.ones((1, size, size, 2))
             x.setflags(write=writable)
             geometry = minigrad.kernels.conv_geometry((size, size), (1, 1))
-            minigrad.kernels.depthwise_forward(x, kernel, geometry)
+            with minigrad.kernels.use_backend("loops"):
+                minigrad.kernels.depthwise_forward(x, kernel, geometry)
     doubles = [kinds for kinds in depthwise._forward_row._addresses if ("d", 4) in kinds]
     assert len(doubles) == 1
 
@@ -182,7 +183,7 @@ def test_the_stamp_knows_every_source_and_the_flags(tmp_path):
         source.write_text(source.read_text("utf-8") + "\n# edited\n", "utf-8")
         stamps.add(cache.source_stamp("flags", root))
     assert len(stamps) == 1 + len(list(root.rglob("*.py")))
-    (root / "cpu" / "pointwise.py").rename(root / "cpu" / "renamed.py")
+    (root / "loops" / "pointwise.py").rename(root / "loops" / "renamed.py")
     assert cache.source_stamp("flags", root) not in stamps
     assert cache.source_stamp("flags", tmp_path / "missing") == ""
 
@@ -198,9 +199,11 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(tmp_path):
     def total():
         return run(
             """
-            from minigrad.kernels.cpu import jit, separable
+            from minigrad.kernels.cpu import jit
+            from minigrad.kernels.loops import separable
             jit.SPREAD_FROM = 1 << 60  # one launcher less to compile
-            print(layer().sum())
+            with kernels.use_backend("loops"):
+                print(layer().sum())
             stats = separable._forward_row._task.stats
             print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
             """,
@@ -214,7 +217,7 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(tmp_path):
     assert statistics == "0 1"
     assert total() == [first, "1 0"]
 
-    source = package / "kernels" / "cpu" / "pointwise.py"
+    source = package / "kernels" / "loops" / "pointwise.py"
     text = source.read_text("utf-8")
     assert text.count("y[p, f] = bias[f]") == 1
     source.write_text(text.replace("y[p, f] = bias[f]", "y[p, f] = bias[f] + 1"), "utf-8")
@@ -403,7 +406,7 @@ def test_without_the_compiler():
             for a, e in zip(received, expected, strict=True):
                 assert a.dtype == e.dtype == np.float32
                 np.testing.assert_array_equal(a, e)
-        from minigrad.kernels.cpu import depthwise
+        from minigrad.kernels.loops import depthwise
         print(type(depthwise.depthwise_row).__name__)
     """
     assert run(program, NUMBA_DISABLE_JIT="1") == "function"
@@ -412,6 +415,6 @@ def test_without_the_compiler():
 def test_importing_compiles_nothing():
     program = """
         from minigrad.kernels.cpu import depthwise, jit
-        print(len(depthwise._forward_row._addresses), len(jit._run_in_order.signatures))
+        print(len(depthwise._forward_run._addresses), len(jit._run_in_order.signatures))
     """
     assert run(program) == "0 0"

@@ -1,18 +1,34 @@
-"""The CPU backend: loops compiled by numba, spread over threads where that pays."""
+"""The CPU backend: vectors, register tiles and fused passes, compiled by numba."""
 
-from minigrad.kernels.cpu.depthwise import (
-    depthwise_forward,
-    depthwise_input_grad,
-    depthwise_kernel_grad,
-)
-from minigrad.kernels.cpu.pointwise import (
-    bias_grad,
-    pointwise_forward,
-    pointwise_input_grad,
-    pointwise_kernel_grad,
-)
+from minigrad.kernels.cpu.jit import DISABLE_JIT
 from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
-from minigrad.kernels.cpu.separable import separable_backward, separable_forward
+
+if DISABLE_JIT:  # vectors exist in compiled code only
+    from minigrad.kernels.loops.depthwise import (
+        depthwise_forward,
+        depthwise_input_grad,
+        depthwise_kernel_grad,
+    )
+    from minigrad.kernels.loops.pointwise import (
+        bias_grad,
+        pointwise_forward,
+        pointwise_input_grad,
+        pointwise_kernel_grad,
+    )
+    from minigrad.kernels.loops.separable import separable_backward, separable_forward
+else:
+    from minigrad.kernels.cpu.depthwise import (
+        depthwise_forward,
+        depthwise_input_grad,
+        depthwise_kernel_grad,
+    )
+    from minigrad.kernels.cpu.pointwise import (
+        bias_grad,
+        pointwise_forward,
+        pointwise_input_grad,
+        pointwise_kernel_grad,
+    )
+    from minigrad.kernels.cpu.separable import separable_backward, separable_forward
 
 __all__ = [
     "bias_grad",

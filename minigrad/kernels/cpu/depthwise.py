@@ -1,15 +1,11 @@
 """Depthwise convolution on the CPU: output, gradient of the input, gradient of the kernel.
 
-`minigrad.kernels.reference` has the formulas. The kernels see channels_last images, x[n, r, s, c]
-and y[n, i, j, q], and the depthwise kernel as k[a, b, q], with the output channel q = c M + m. All
-three visit the same triples (output pixel, tap, input pixel). They differ in which member of a
-triple receives the product of the other two, and in what one task owns:
+`minigrad.kernels.reference` has the formulas, `minigrad.kernels.loops` readable loops. Here, pixels
+of all images are counted through, and a task owns a run of output pixels (forward), or a band of
+rows (gradients). `minigrad.kernels.cpu.rows` does the work on one row.
 
-- forward: a task owns a row of the output;
-- input gradient: a task owns a row of the input, and looks for the output rows that saw it;
-- kernel gradient: a task owns a chunk of output rows and a kernel-sized partial sum.
-
-The innermost loop runs over channels and adds a product to each: no sum is ever reordered.
+With M kernels per channel, features are kept plane by plane, m C + c instead of c M + m, so that
+vectors run over channels. They change places on their way in or out.
 """
 
 from __future__ import annotations
@@ -17,173 +13,319 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
-    add_chunks,
-    chunking,
+    flat,
     from_last,
-    read_only,
+    repeat_channels,
+    sum_repeated,
     to_last,
 )
+from minigrad.kernels.cpu.plan import separable_plan
+from minigrad.kernels.cpu.rows import (
+    convolve_row,
+    quotient_up,
+    repeat_kernel,
+    repeats,
+)
+from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["depthwise_forward", "depthwise_input_grad", "depthwise_kernel_grad", "depthwise_row"]
+__all__ = [
+    "add_kernel_grad",
+    "depthwise_forward",
+    "depthwise_input_grad",
+    "depthwise_kernel_grad",
+    "features_of_pixels",
+    "input_grad_row",
+    "one_kernel_pays",
+    "one_per_channel",
+    "total_of_kernel_grads",
+]
 
 
 def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     """Return the depthwise convolution; see `minigrad.kernels.depthwise_forward`."""
     x = to_last(x, geometry.data_format)
-    batch, (kh, kw, channels, multiplier) = len(x), kernel.shape
-    y = np.empty((batch, *geometry.output_size, channels * multiplier), x.dtype)
-    _forward_row(
-        batch * geometry.output_size[0],
-        y.size * geometry.taps,
-        read_only(x),
-        read_only(kernel.reshape(kh, kw, channels * multiplier)),
-        y,
-        geometry.numbers,
-    )
+    if one_kernel_pays(kernel):
+        x, kernel = repeat_channels(x, kernel.shape[3]), one_per_channel(kernel)
+    _, _, channels, multiplier = kernel.shape
+    plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
+    wide = _repeated(kernel, plan.wide, plan.sizes)
+    y = np.empty((*plan.shape[:3], channels * multiplier), x.dtype)
+    out, zeros = y.reshape(-1), plan.zeros
+    _forward_run(plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes)
     return from_last(y, geometry.data_format)
 
 
 def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.depthwise_input_grad`."""
     dy = to_last(dy, geometry.data_format)
-    batch, (kh, kw, channels, multiplier) = len(dy), kernel.shape
-    dx = np.empty((batch, *geometry.input_size, channels), dy.dtype)
-    _input_grad_row(
-        batch * geometry.input_size[0],
-        dy.size * geometry.taps,
-        read_only(dy),
-        read_only(kernel.reshape(kh, kw, channels * multiplier)),
-        dx,
-        geometry.numbers,
-    )
-    return from_last(dx, geometry.data_format)
+    times = kernel.shape[3] if one_kernel_pays(kernel) else 1
+    if times > 1:
+        kernel = one_per_channel(kernel)
+    _, _, channels, multiplier = kernel.shape
+    plan = separable_plan(geometry, len(dy), channels, multiplier, 0, dy.dtype)
+    wide = _repeated(kernel, plan.wide, plan.sizes)
+    dx = np.empty((len(dy), *geometry.input_size, channels), dy.dtype)
+    out, zeros = dx.reshape(-1), plan.zeros
+    _input_grad_band(
+        plan.bands, plan.work, _by_planes(dy, multiplier), wide, zeros, zeros, out, out, out,
+        plan.sizes,
+    )  # fmt: skip
+    return from_last(sum_repeated(dx, times) if times > 1 else dx, geometry.data_format)
 
 
 def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplier: int) -> Array:
     """Return the gradient of the kernel; see `minigrad.kernels.depthwise_kernel_grad`."""
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
-    channels, out_channels = x.shape[3], dy.shape[3]
-    rows = len(x) * geometry.output_size[0]
-    chunks, rows_per_chunk = chunking(rows, geometry.taps * out_channels)
-    partial = np.zeros((chunks, *geometry.kernel_size, out_channels), x.dtype)
-    _kernel_grad_chunk(
-        chunks,
-        dy.size * geometry.taps,
-        read_only(x),
-        read_only(dy),
-        partial,
-        geometry.numbers,
-        rows_per_chunk,
-    )
-    return add_chunks(partial).reshape(*geometry.kernel_size, channels, multiplier)
+    shape = (*geometry.kernel_size, x.shape[3], multiplier)
+    if multiplier > 1 and x.shape[3] < VECTOR_BYTES // x.itemsize:
+        x, multiplier = repeat_channels(x, multiplier), 1
+    channels = x.shape[3]
+    plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
+    sums = np.zeros((plan.bands, plan.wide), x.dtype)
+    out, zeros = sums.reshape(-1), plan.zeros
+    _kernel_grad_band(
+        plan.bands, plan.work, flat(x), _by_planes(dy, multiplier), zeros, zeros, out, out, out,
+        plan.sizes,
+    )  # fmt: skip
+    return total_of_kernel_grads(sums, geometry, channels, multiplier).reshape(shape)
 
 
-@kernel
-def columns_inside(b: int, width: int, out_width: int, numbers: Numbers) -> tuple[int, int]:
-    """Return the range of output columns for which tap column b lies inside the image."""
-    stride, dilation, left = numbers[7], numbers[9], numbers[11]
-    offset = b * dilation - left  # output column j sees input column j * stride + offset
-    first = max(0, -(offset // stride))
-    last = min(out_width, (width - 1 - offset) // stride + 1)
-    return first, max(first, last)
+def one_kernel_pays(kernel: Array) -> bool:
+    """Whether to repeat the channels instead of convolving them several times."""
+    _, _, channels, multiplier = kernel.shape
+    return bool(multiplier > 1 and channels < VECTOR_BYTES // kernel.itemsize)
 
 
-@kernel
-def depthwise_row(x: Array, k: Array, row: Array, n: int, i: int, numbers: Numbers) -> None:
-    """Compute row i of output n, (W', C M)."""
-    _, height, width, channels = x.shape
-    kh, kw, out_channels = k.shape
-    out_width = row.shape[0]
-    sh, sw, dh, dw = numbers[6], numbers[7], numbers[8], numbers[9]
-    top, left = numbers[10], numbers[11]
-    multiplier = out_channels // max(channels, 1)
-    row[:] = 0
+def one_per_channel(kernel: Array) -> Array:
+    """Return (kh, kw, C, M) as the kernel of C M channels, (kh, kw, C M, 1)."""
+    kh, kw, channels, multiplier = kernel.shape
+    return kernel.reshape(kh, kw, channels * multiplier, 1)
+
+
+def total_of_kernel_grads(
+    sums: Array, geometry: ConvGeometry, channels: int, multiplier: int
+) -> Array:
+    """Add up repeated kernel gradients, (bands, M kh kw repeats C) -> (kh, kw, C, M)."""
+    taps = multiplier * geometry.taps
+    repeated = sums.reshape(len(sums), taps, sums.shape[1] // max(1, taps * channels), channels)
+    total = repeated.sum(axis=(0, 2)).reshape(multiplier, *geometry.kernel_size, channels)
+    return np.ascontiguousarray(total.transpose(1, 2, 3, 0))
+
+
+def _repeated(kernel: Array, size: int, sizes: Numbers) -> Array:
+    """Return a kernel by planes, (M, kh, kw, C), and repeated: `rows.repeat_kernel`."""
+    planes = flat(kernel.transpose(3, 0, 1, 2) if kernel.shape[3] > 1 else kernel)
+    wide = np.empty(size, kernel.dtype)
+    _repeat(1, size, planes, planes, planes, planes, wide, wide, wide, sizes)
+    return flat(wide)
+
+
+def _by_planes(y: Array, multiplier: int) -> Array:
+    """Return features flat, with c M + m moved to m C + c."""
+    if multiplier == 1:
+        return flat(y)
+    pixels, features = y.shape[0] * y.shape[1] * y.shape[2], y.shape[3]
+    pairs = y.reshape(pixels, features // multiplier, multiplier)
+    return flat(pairs.transpose(0, 2, 1))
+
+
+@kernel(parallel=True)
+def _repeat(
+    _: int, planes: Array, _b: Array, _c: Array, _d: Array,
+    wide: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Repeat a kernel."""
+    repeat_kernel(pointer(planes), sizes[13] * sizes[4] * sizes[5], sizes[12], pointer(wide))
+
+
+@kernel(parallel=True)
+def _forward_run(
+    number: int, x: Array, k: Array, _c: Array, _d: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a run of output pixels."""
+    channels, multiplier, _, pixels, run = sizes[12:17]
+    first, features = number * run, channels * multiplier
+    count = min(run, pixels - first)
+    target = at(pointer(y), first * features)
+    if multiplier == 1:
+        features_of_pixels(pointer(x), pointer(k), target, first, count, sizes, channels, 1)
+        return
+    scratch = np.empty(count * features, x.dtype)
+    t = pointer(scratch)
+    features_of_pixels(pointer(x), pointer(k), t, first, count, sizes, channels, multiplier)
+    for p in range(count):
+        for m in range(multiplier):
+            for c in range(channels):
+                target[p * features + c * multiplier + m] = t[p * features + m * channels + c]
+    keep(scratch)
+
+
+@kernel(parallel=True)
+def _input_grad_band(
+    band: int, dy: Array, k: Array, _c: Array, _d: Array,
+    dx: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a band of rows of the input's gradient."""
+    height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
+    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
+    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    for row in range(band * rows // bands, (band + 1) * rows // bands):
+        input_grad_row(
+            at(pointer(dx), row * width * channels), row % height,
+            at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
+            sizes, channels, multiplier, pointer(offsets),
+        )  # fmt: skip
+    keep(offsets)
+
+
+@kernel(parallel=True)
+def _kernel_grad_band(
+    band: int, x: Array, dy: Array, _c: Array, _d: Array,
+    sums: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Add up the kernel's gradient over a band of output rows."""
+    image, out_height, out_width = sizes[0] * sizes[1], sizes[2], sizes[3]
+    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[2]
+    g = at(pointer(sums), band * (len(sums) // bands))
+    for row in range(band * rows // bands, (band + 1) * rows // bands):
+        add_kernel_grad(
+            g, at(pointer(x), row // out_height * image * channels), row % out_height,
+            at(pointer(dy), row * out_width * channels * multiplier), sizes, channels, multiplier,
+        )  # fmt: skip
+
+
+@kernel(inner=True)
+def features_of_pixels(
+    x: Pointer,
+    k: Pointer,
+    y: Pointer,
+    first: int,
+    count: int,
+    numbers: Numbers,
+    channels: int,
+    multiplier: int,
+) -> None:
+    """Compute `count` pixels of a depthwise convolution, counted through rows and images.
+
+    Channel c of multiple m goes to m C + c. `k` is repeated, and its multiples come first:
+    (M, kh, kw, C).
+    """
+    height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    hop = channels * repeats(x, channels)
+    features = channels * multiplier
+    offsets = np.empty(2 * kh * kw, np.int64)
+    row, j = first // out_width, first % out_width
+    image, i = row // out_height, row % out_height
+    done = 0
+    while done < count:
+        run = min(count - done, out_width - j)
+        above = i * sh - top
+        a0 = min(kh, max(0, quotient_up(-above, dh)))
+        a1 = max(a0, min(kh, quotient_up(height - above, dh)))
+        for m in range(multiplier):
+            convolve_row(
+                at(y, (done - j) * features + m * channels), features, j, j + run,
+                at(x, (image * height + above + a0 * dh) * width * channels), channels,
+                dh * width * channels, width, -left, sw, dw,
+                at(k, (m * kh + a0) * kw * hop), kw * hop, hop,
+                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets),
+            )  # fmt: skip
+        done += run
+        i, j = i + 1, 0
+        if i == out_height:
+            image, i = image + 1, 0
+    keep(offsets)
+
+
+@kernel(inner=True)
+def input_grad_row(
+    dx: Pointer,
+    r: int,
+    dt: Pointer,
+    k: Pointer,
+    numbers: Numbers,
+    channels: int,
+    multiplier: int,
+    table: Pointer,
+) -> None:
+    """Compute row r of an image's gradient from the gradient of all its features.
+
+    Tap row a of output row i saw row r where i sh + a dh - top = r. With g = gcd(sh, dh), these
+    are every (sh / g)-th a, and i goes down by dh / g from one to the next. The same holds for
+    columns: for each remainder of the column by sw, another convolution.
+    """
+    width, out_height, out_width = numbers[1], numbers[2], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    hop, features = channels * repeats(dt, channels), channels * multiplier
+    a0, i0, every_a, down, rows = _meetings(r + top, sh, dh, kh)
+    # Rows of the output that do not exist: those after the last one come first.
+    skip = min(rows, max(0, -((out_height - 1 - i0) // down)))
+    rows = max(0, min(rows, i0 // down + 1) - skip)
+    a0, i0 = a0 + skip * every_a, i0 - skip * down
+    for w in range(min(sw, width)):
+        b0, j0, every_b, hop_back, taps = _meetings(w + left, sw, dw, kw)
+        last = b0 + (taps - 1) * every_b
+        convolve_row(
+            at(dx, w * channels), sw * channels, 0, (width - 1 - w) // sw + 1,
+            at(dt, i0 * out_width * features), features, -down * out_width * features,
+            out_width, j0 - (taps - 1) * hop_back, 1, hop_back,
+            at(k, (a0 * kw + last) * hop), every_a * kw * hop, -every_b * hop,
+            rows, taps, channels, multiplier, channels, kh * kw * hop, table,
+        )  # fmt: skip
+
+
+@kernel(inner=True)
+def _meetings(
+    position: int, stride: int, dilation: int, taps: int
+) -> tuple[int, int, int, int, int]:
+    """Return how taps and outputs meet at a padded position of the input, along one axis.
+
+    That is (first tap, its output, step between taps, step back between outputs, number of taps).
+    """
+    first = 0
+    while first < taps and (position - first * dilation) % stride != 0:
+        first += 1
+    common, rest = stride, dilation
+    while rest > 0:
+        common, rest = rest, common % rest
+    every = stride // common
+    count = (taps - 1 - first) // every + 1 if first < taps else 0
+    return first, (position - first * dilation) // stride, every, dilation // common, count
+
+
+@kernel(inner=True)
+def add_kernel_grad(
+    g: Pointer,
+    x: Pointer,
+    i: int,
+    dt: Pointer,
+    numbers: Numbers,
+    channels: int,
+    multiplier: int,
+) -> None:
+    """Add what row i of an image's output contributes to the gradient of the kernel.
+
+    `x` and `dt` are the image and row i of its features' gradient. `g` is (M, kh, kw, C), repeated.
+    """
+    height, width, out_width = numbers[0], numbers[1], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    hop, features = channels * repeats(x, channels), channels * multiplier
     for a in range(kh):
         r = i * sh + a * dh - top
         if r < 0 or r >= height:
             continue
-        for b in range(kw):
-            first, last = columns_inside(b, width, out_width, numbers)
-            for j in range(first, last):
-                s = j * sw + b * dw - left
-                if multiplier == 1:
-                    for c in range(channels):
-                        row[j, c] += x[n, r, s, c] * k[a, b, c]
-                else:
-                    for c in range(channels):
-                        value = x[n, r, s, c]
-                        for q in range(c * multiplier, (c + 1) * multiplier):
-                            row[j, q] += value * k[a, b, q]
-
-
-@kernel(parallel=True)
-def _forward_row(task: int, x: Array, k: Array, y: Array, numbers: Numbers) -> None:
-    """Compute one row of the output."""
-    n, i = task // y.shape[1], task % y.shape[1]
-    depthwise_row(x, k, y[n, i], n, i, numbers)
-
-
-@kernel(parallel=True)
-def _input_grad_row(task: int, dy: Array, k: Array, dx: Array, numbers: Numbers) -> None:
-    """Compute one row of the input's gradient, from all output rows that saw it."""
-    _, height, width, channels = dx.shape
-    _, out_height, out_width, out_channels = dy.shape
-    kh, kw, _ = k.shape
-    sh, sw, dh, dw = numbers[6], numbers[7], numbers[8], numbers[9]
-    top, left = numbers[10], numbers[11]
-    multiplier = out_channels // max(channels, 1)
-    n, r = task // height, task % height
-    row = dx[n, r]
-    row[:] = 0
-    for a in range(kh):
-        # Tap row a of output row i saw this row if i * sh + a * dh - top == r.
-        i, remainder = (r + top - a * dh) // sh, (r + top - a * dh) % sh
-        if remainder != 0 or i < 0 or i >= out_height:
-            continue
-        for b in range(kw):
-            first, last = columns_inside(b, width, out_width, numbers)
-            for j in range(first, last):
-                s = j * sw + b * dw - left
-                if multiplier == 1:
-                    for c in range(channels):
-                        row[s, c] += dy[n, i, j, c] * k[a, b, c]
-                else:
-                    for c in range(channels):
-                        for q in range(c * multiplier, (c + 1) * multiplier):
-                            row[s, c] += dy[n, i, j, q] * k[a, b, q]
-
-
-@kernel(parallel=True)
-def _kernel_grad_chunk(
-    chunk: int, x: Array, dy: Array, partial: Array, numbers: Numbers, rows_per_chunk: int
-) -> None:
-    """Add up the kernel's gradient over one chunk of output rows."""
-    _, height, width, channels = x.shape
-    batch, out_height, out_width, out_channels = dy.shape
-    _, kh, kw, _ = partial.shape
-    sh, sw, dh, dw = numbers[6], numbers[7], numbers[8], numbers[9]
-    top, left = numbers[10], numbers[11]
-    multiplier = out_channels // max(channels, 1)
-    end = min(batch * out_height, (chunk + 1) * rows_per_chunk)
-    for task in range(chunk * rows_per_chunk, end):
-        n, i = task // out_height, task % out_height
-        for a in range(kh):
-            r = i * sh + a * dh - top
-            if r < 0 or r >= height:
-                continue
-            for b in range(kw):
-                first, last = columns_inside(b, width, out_width, numbers)
-                for j in range(first, last):
-                    s = j * sw + b * dw - left
-                    if multiplier == 1:
-                        for c in range(channels):
-                            partial[chunk, a, b, c] += x[n, r, s, c] * dy[n, i, j, c]
-                    else:
-                        for c in range(channels):
-                            value = x[n, r, s, c]
-                            for q in range(c * multiplier, (c + 1) * multiplier):
-                                partial[chunk, a, b, q] += value * dy[n, i, j, q]
+        for m in range(multiplier):
+            add_kernel_grad_row(
+                at(g, (m * kh + a) * kw * hop), hop, at(x, r * width * channels), channels,
+                width, -left, sw, dw, at(dt, m * channels), features, out_width, kw, channels,
+            )  # fmt: skip

@@ -43,6 +43,8 @@ Ts = TypeVarTuple("Ts")
 
 FASTMATH = ("reassoc", "contract", "nsz", "arcp", "afn")
 _FLAGS: dict[str, Any] = {"fastmath": set(FASTMATH), "error_model": "numpy", "nogil": True}
+# How to be called from Python and C: superfluous where other compiled code calls.
+_NO_WRAPPERS = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # Only prange itself: array expressions must not become parallel behind our back.
 _PARALLEL = {
     "prange": True,
@@ -74,8 +76,16 @@ def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
 def kernel(
     *, parallel: Literal[True]
 ) -> Callable[[Callable[[int, *Ts], None]], ParallelKernel[*Ts]]: ...
-def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = False) -> Any:
-    """Compile a function when it is first called. ``@kernel`` or ``@kernel(parallel=True)``.
+@overload
+def kernel(*, inner: Literal[True]) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+def kernel(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    parallel: bool = False,
+    inner: bool = False,
+) -> Any:
+    """Compile a function when it is first called: ``@kernel``, or with one of the options.
 
     Parameters
     ----------
@@ -85,6 +95,9 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
         is compiled once.
     parallel : bool
         Whether the function is the work of one task, whose number is the first argument.
+    inner : bool
+        Whether only other kernels call the function. It then cannot be called from Python, and
+        compiles faster.
 
     Returns
     -------
@@ -105,7 +118,9 @@ def kernel(function: Callable[..., Any] | None = None, /, *, parallel: bool = Fa
     """
     if function is not None:
         return _compile(function)
-    return ParallelKernel if parallel else kernel
+    if parallel:
+        return ParallelKernel
+    return _compile_inner if inner else kernel
 
 
 class ParallelKernel(Generic[*Ts]):
@@ -118,7 +133,7 @@ class ParallelKernel(Generic[*Ts]):
     def __init__(self, task: Callable[[int, *Ts], None]) -> None:
         functools.update_wrapper(self, task)
         self.__name__ = task.__name__
-        self._task = kernel(task)
+        self._task = _compile(task, **_NO_WRAPPERS)
         self._addresses: dict[tuple[object, ...], int] = {}
 
     def __call__(self, tasks: int, work: int, *args: *Ts) -> None:
@@ -198,6 +213,22 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
     # Functions from elsewhere are not part of the stamp, so they are compiled anew each time.
     if hasattr(dispatcher, "_cache") and name.startswith("minigrad.kernels."):
         dispatcher._cache = DiskCache(name.removeprefix("minigrad.kernels."), _STAMP)
+    return dispatcher
+
+
+def _compile_inner(function: Callable[..., Any]) -> Any:
+    """Return the dispatcher of a function for other kernels, compiled once per types of arguments.
+
+    By itself, numba would compile a function anew for each literal number that it is called with.
+    """
+    dispatcher = _compile(function, **_NO_WRAPPERS)
+    if not DISABLE_JIT:
+        template = dispatcher.get_call_template
+
+        def of_any_value(args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+            return template(tuple(_numba.types.unliteral(arg) for arg in args), keywords)
+
+        dispatcher.get_call_template = of_any_value
     return dispatcher
 
 

@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
 
-__all__ = ["Array", "Numbers", "add_chunks", "chunking", "from_last", "read_only", "to_last"]
+__all__ = [
+    "Array",
+    "Numbers",
+    "add_chunks",
+    "chunking",
+    "flat",
+    "from_last",
+    "read_only",
+    "repeat_channels",
+    "sum_repeated",
+    "to_last",
+]
 
 Array: TypeAlias = NDArray[Any]
 Numbers: TypeAlias = NDArray[np.int64]
@@ -40,6 +51,29 @@ def read_only(x: Array) -> Array:
     view = x.view()
     view.setflags(write=False)
     return view
+
+
+def flat(x: Array) -> Array:
+    """Return a flat read-only view of a C-contiguous array."""
+    view = x.reshape(-1)
+    view.setflags(write=False)
+    return view
+
+
+def repeat_channels(x: Array, times: int) -> Array:
+    """Return (N, H, W, C) images with each channel `times` times: (N, H, W, C times).
+
+    So a depthwise convolution with several kernels per channel becomes one with one kernel. That
+    pays where channels are fewer than a vector has lanes.
+    """
+    shape = (*x.shape, times)
+    return np.broadcast_to(x[..., np.newaxis], shape).reshape(*x.shape[:3], x.shape[3] * times)
+
+
+def sum_repeated(dx: Array, times: int) -> Array:
+    """Return the sum over each channel's repetitions: the gradient of `repeat_channels`."""
+    n, h, w, channels = dx.shape
+    return np.asarray(dx.reshape(n, h, w, channels // times, times).sum(axis=-1))
 
 
 def add_chunks(partial: Array) -> Array:

@@ -2,10 +2,9 @@
 
 With the pixels of all images as rows, x is a (P, K) matrix, the kernel (K, F), the output (P, F):
 
-    y = x Q + b,   dx = dy Qᵀ,   dQ = xᵀ dy,   db = the sum of dy's rows
+    y = x Q + b,   dx = dy Qᵀ,   dQ = xᵀ dy,   db = sum of dy's rows
 
-The gradient of the input is the forward product with the transposed kernel. The innermost loops add
-a multiple of one row to another row: no sum is ever reordered.
+A task owns a run of pixels; where Q is large, a task of its gradient owns a block of Q instead.
 """
 
 from __future__ import annotations
@@ -13,128 +12,136 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad._validate import DataFormat
-from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import (
-    Array,
-    add_chunks,
-    chunking,
-    from_last,
-    read_only,
-    to_last,
+from minigrad.kernels.cpu.gemm import (
+    add_column_sums,
+    add_transposed_product,
+    multiply,
+    pack_panel,
 )
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
+from minigrad.kernels.cpu.plan import pointwise_plan
+from minigrad.kernels.cpu.simd import at, pointer
 
-__all__ = [
-    "bias_grad",
-    "matmul_rows",
-    "pointwise_forward",
-    "pointwise_input_grad",
-    "pointwise_kernel_grad",
-]
-
-PIXELS_PER_TASK = 64
+__all__ = ["bias_grad", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad"]
 
 
 def pointwise_forward(
     x: Array, kernel: Array, bias: Array | None, data_format: DataFormat
 ) -> Array:
     """Return the pointwise convolution; see `minigrad.kernels.pointwise_forward`."""
-    y = _product(to_last(x, data_format), kernel.reshape(kernel.shape[2:]), bias)
-    return from_last(y, data_format)
+    x = to_last(x, data_format)
+    inputs, outputs = kernel.shape[2:]
+    return from_last(_product(x, kernel, bias, inputs, outputs, outputs, 1), data_format)
 
 
 def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.pointwise_input_grad`."""
-    transposed = np.ascontiguousarray(kernel.reshape(kernel.shape[2:]).T)
-    return from_last(_product(to_last(dy, data_format), transposed, None), data_format)
+    dy = to_last(dy, data_format)
+    inputs, outputs = kernel.shape[2:]
+    return from_last(_product(dy, kernel, None, outputs, inputs, 1, outputs), data_format)
 
 
 def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the kernel; see `minigrad.kernels.pointwise_kernel_grad`."""
-    x, dy = _pixels(to_last(x, data_format)), _pixels(to_last(dy, data_format))
-    pixels, inputs, outputs = len(x), x.shape[1], dy.shape[1]
-    chunks, pixels_per_chunk = chunking(pixels, inputs * outputs)
-    partial = np.zeros((chunks, inputs, outputs), x.dtype)
-    _kernel_grad_chunk(
-        chunks,
-        pixels * inputs * outputs,
-        read_only(x),
-        read_only(dy),
-        partial,
-        pixels_per_chunk,
-    )
-    return add_chunks(partial).reshape(1, 1, inputs, outputs)
+    x, dy = to_last(x, data_format), to_last(dy, data_format)
+    inputs, outputs = x.shape[3], dy.shape[3]
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    plan = pointwise_plan(pixels, inputs, outputs, inputs, 1, x.dtype)
+    sums = np.zeros((plan.chunks, 1, 1, inputs, outputs), x.dtype)
+    out, zeros = sums.reshape(-1), plan.zeros
+    _kernel_grad_block(
+        plan.chunks * plan.blocks, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out,
+        plan.sizes,
+    )  # fmt: skip
+    return sums[0] if plan.chunks == 1 else add_chunks(sums)
 
 
 def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the bias; see `minigrad.kernels.bias_grad`."""
-    dy = _pixels(to_last(dy, data_format))
-    pixels, outputs = dy.shape
-    chunks, pixels_per_chunk = chunking(pixels, outputs)
-    partial = np.zeros((chunks, outputs), dy.dtype)
-    _bias_grad_chunk(chunks, dy.size, read_only(dy), partial, pixels_per_chunk)
-    return add_chunks(partial)
+    dy = to_last(dy, data_format)
+    outputs = dy.shape[3]
+    plan = pointwise_plan(dy.shape[0] * dy.shape[1] * dy.shape[2], 1, outputs, 1, 1, dy.dtype)
+    sums = np.zeros((plan.chunks, outputs), dy.dtype)
+    out, zeros = sums.reshape(-1), plan.zeros
+    _bias_grad_chunk(plan.chunks, dy.size, flat(dy), zeros, zeros, zeros, out, out, out, plan.sizes)
+    return sums[0] if plan.chunks == 1 else add_chunks(sums)
 
 
-def _pixels(x: Array) -> Array:
-    """Return channels_last images as a matrix with one row per pixel."""
-    n, h, w, c = x.shape
-    return x.reshape(n * h * w, c)
-
-
-def _product(x: Array, kernel: Array, bias: Array | None) -> Array:
-    """Return x Q + b for channels_last images x and a (K, F) matrix Q."""
-    outputs = kernel.shape[1]
-    y = np.empty((*x.shape[:3], outputs), x.dtype)
-    pixels = _pixels(x)
-    _forward_pixels(
-        -(-len(pixels) // PIXELS_PER_TASK),
-        pixels.size * outputs,
-        read_only(pixels),
-        read_only(kernel),
-        read_only(np.zeros(outputs, x.dtype) if bias is None else bias),
-        _pixels(y),
+def _product(
+    x: Array, matrix: Array, bias: Array | None, depth: int, outputs: int, row: int, column: int
+) -> Array:
+    """Return x B + b for images x, where B's element (k, j) is matrix[k * row + j * column]."""
+    pixels = x.shape[0] * x.shape[1] * x.shape[2]
+    plan = pointwise_plan(pixels, depth, outputs, row, column, x.dtype)
+    zeros, sizes = plan.zeros, plan.sizes
+    packed = np.empty(plan.packed, x.dtype)
+    _pack(
+        plan.panels, plan.packed, flat(matrix), zeros, zeros, zeros, packed, packed, packed, sizes
     )
+    y = np.empty((*x.shape[:3], outputs), x.dtype)
+    out = y.reshape(-1)
+    _forward_run(
+        plan.runs, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,
+        out, out, out, sizes,
+    )  # fmt: skip
     return y
 
 
-@kernel
-def matmul_rows(x: Array, k: Array, bias: Array, y: Array, first: int, last: int) -> None:
-    """Compute rows first ... last - 1 of y = x Q + b."""
-    inputs, outputs = k.shape
-    for p in range(first, last):
-        for f in range(outputs):
-            y[p, f] = bias[f]
-        for q in range(inputs):
-            value = x[p, q]
-            for f in range(outputs):
-                y[p, f] += value * k[q, f]
+@kernel(parallel=True)
+def _pack(
+    panel: int, matrix: Array, _b: Array, _c: Array, _d: Array,
+    packed: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Pack one panel of a matrix."""
+    depth, outputs, row, column = sizes[1], sizes[2], sizes[3], sizes[4]
+    pack_panel(pointer(matrix), row, column, depth, outputs, panel, pointer(packed))
 
 
 @kernel(parallel=True)
-def _forward_pixels(task: int, x: Array, k: Array, bias: Array, y: Array) -> None:
-    """Compute the output of `PIXELS_PER_TASK` pixels."""
-    first = task * PIXELS_PER_TASK
-    matmul_rows(x, k, bias, y, first, min(len(x), first + PIXELS_PER_TASK))
+def _forward_run(
+    number: int, x: Array, packed: Array, bias: Array, _d: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a run of pixels."""
+    pixels, depth, outputs, run = sizes[0], sizes[1], sizes[2], sizes[5]
+    first = number * run
+    multiply(
+        at(pointer(x), first * depth), depth, min(run, pixels - first), depth, pointer(packed),
+        outputs, pointer(bias), at(pointer(y), first * outputs), outputs,
+    )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _kernel_grad_chunk(
-    chunk: int, x: Array, dy: Array, partial: Array, pixels_per_chunk: int
-) -> None:
-    """Add up the kernel's gradient over one chunk of pixels."""
-    _, inputs, outputs = partial.shape
-    first = chunk * pixels_per_chunk
-    for p in range(first, min(len(x), first + pixels_per_chunk)):
-        for q in range(inputs):
-            value = x[p, q]
-            for f in range(outputs):
-                partial[chunk, q, f] += value * dy[p, f]
+def _kernel_grad_block(
+    number: int, x: Array, dy: Array, _c: Array, _d: Array,
+    sums: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Add up one block of the kernel's gradient over one chunk of pixels."""
+    pixels, inputs, outputs = sizes[0], sizes[1], sizes[2]
+    chunks, height, width = sizes[6], sizes[7], sizes[8]
+    chunk, block, across = number % chunks, number // chunks, (outputs + width - 1) // width
+    row, column = block // across * height, block % across * width
+    last = (chunk + 1) * pixels // chunks
+    for first in range(chunk * pixels // chunks, last, 256):
+        add_transposed_product(
+            at(pointer(x), first * inputs + row), inputs,
+            at(pointer(dy), first * outputs + column), outputs, min(256, last - first),
+            min(height, inputs - row), min(width, outputs - column),
+            at(pointer(sums), (chunk * inputs + row) * outputs + column), outputs,
+        )  # fmt: skip
 
 
 @kernel(parallel=True)
-def _bias_grad_chunk(chunk: int, dy: Array, partial: Array, pixels_per_chunk: int) -> None:
-    """Add up the gradient of the bias over one chunk of pixels."""
-    first = chunk * pixels_per_chunk
-    for p in range(first, min(len(dy), first + pixels_per_chunk)):
-        for f in range(dy.shape[1]):
-            partial[chunk, f] += dy[p, f]
+def _bias_grad_chunk(
+    chunk: int, dy: Array, _b: Array, _c: Array, _d: Array,
+    sums: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Add up the bias' gradient over one chunk of pixels."""
+    pixels, outputs, chunks = sizes[0], sizes[2], sizes[6]
+    last = (chunk + 1) * pixels // chunks
+    for first in range(chunk * pixels // chunks, last, 256):
+        add_column_sums(
+            at(pointer(dy), first * outputs), min(256, last - first), outputs,
+            at(pointer(sums), chunk * outputs),
+        )  # fmt: skip

@@ -1,8 +1,21 @@
-"""Separable convolution on the CPU: the depthwise and the pointwise step, row by row.
+"""Separable convolution on the CPU: both steps, forward and backward, tile by tile.
 
-The forward kernel computes one row of depthwise features and multiplies it by the pointwise kernel
-while it is still in the cache; the features of the whole batch never exist. The backward pass needs
-them once more and computes them again, which is cheaper than keeping them.
+Forward, a task owns a run of output pixels: their depthwise features go to a scratch array that
+stays in the second-level cache, and from there into the matrix product. The features of the whole
+batch never exist.
+
+Backward, images are taken in groups that fit in the cache, in three steps:
+
+1. a task owns runs of pixels. It computes the features again (cheaper than to keep them), their
+   gradient dt = dy Qᵀ, and adds up the gradients of Q and of the bias;
+2. where Q is large, its gradient is summed by blocks of Q instead of by runs of pixels;
+3. a task owns a band of rows: from dt it computes the gradient of the input, and adds up the
+   gradient of the depthwise kernel.
+
+Sums over pixels run over chunks that depend on shapes only, added in a fixed order.
+
+All tasks have the same list of arguments, so what launches them is compiled once: four inputs,
+three outputs, and the sizes (see `minigrad.kernels.cpu.plan`).
 """
 
 from __future__ import annotations
@@ -10,19 +23,32 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.cpu.depthwise import (
-    depthwise_forward,
-    depthwise_input_grad,
-    depthwise_kernel_grad,
-    depthwise_row,
+    add_kernel_grad,
+    features_of_pixels,
+    input_grad_row,
+    one_kernel_pays,
+    one_per_channel,
+    total_of_kernel_grads,
+)
+from minigrad.kernels.cpu.gemm import (
+    add_column_sums,
+    add_transposed_product,
+    multiply,
+    pack_panel,
 )
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
-from minigrad.kernels.cpu.pointwise import (
-    bias_grad,
-    matmul_rows,
-    pointwise_input_grad,
-    pointwise_kernel_grad,
+from minigrad.kernels.cpu.layout import (
+    Array,
+    Numbers,
+    flat,
+    from_last,
+    repeat_channels,
+    sum_repeated,
+    to_last,
 )
+from minigrad.kernels.cpu.plan import separable_plan
+from minigrad.kernels.cpu.rows import repeat_kernel
+from minigrad.kernels.cpu.simd import at, keep, pointer
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
@@ -37,20 +63,23 @@ def separable_forward(
 ) -> Array:
     """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
     x = to_last(x, geometry.data_format)
-    batch, (kh, kw, _, _) = len(x), depthwise_kernel.shape
-    features, filters = pointwise_kernel.shape[2:]
-    y = np.empty((batch, *geometry.output_size, filters), x.dtype)
-    height, width = geometry.output_size
-    _forward_row(
-        batch * height,
-        batch * height * width * features * (geometry.taps + filters),
-        read_only(x),
-        read_only(depthwise_kernel.reshape(kh, kw, features)),
-        read_only(pointwise_kernel.reshape(features, filters)),
-        read_only(np.zeros(filters, x.dtype) if bias is None else bias),
-        y,
-        geometry.numbers,
+    if one_kernel_pays(depthwise_kernel):
+        x = repeat_channels(x, depthwise_kernel.shape[3])
+        depthwise_kernel = one_per_channel(depthwise_kernel)
+    _, _, channels, multiplier = depthwise_kernel.shape
+    plan = separable_plan(
+        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype
     )
+    wide, packed = np.empty(plan.wide, x.dtype), np.empty(plan.packed, x.dtype)
+    zeros, sizes = plan.zeros, plan.sizes
+    depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
+    _pack(plan.panels, plan.packed, depthwise, pointwise, zeros, zeros, wide, packed, packed, sizes)
+    y = np.empty(plan.shape, x.dtype)
+    out = y.reshape(-1)
+    _forward_run(
+        plan.runs, plan.work, flat(x), flat(wide), flat(packed),
+        zeros if bias is None else flat(bias), out, out, out, sizes,
+    )  # fmt: skip
     return from_last(y, geometry.data_format)
 
 
@@ -64,29 +93,200 @@ def separable_backward(
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
-    features = depthwise_forward(x, depthwise_kernel, geometry)
-    d_features = pointwise_input_grad(dy, pointwise_kernel, geometry.data_format)
+    x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
+    kernel_shape, times = depthwise_kernel.shape, 1
+    if one_kernel_pays(depthwise_kernel):
+        times = depthwise_kernel.shape[3]
+        x, depthwise_kernel = repeat_channels(x, times), one_per_channel(depthwise_kernel)
+    _, _, channels, multiplier = depthwise_kernel.shape
+    features, filters = pointwise_kernel.shape[2:]
+    plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
+    zeros, dtype = plan.zeros, x.dtype
+    depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
+    wide, packed = np.empty(plan.wide, dtype), np.empty(plan.packed_transposed, dtype)
+    _pack_transposed(
+        plan.panels_transposed, plan.packed, depthwise, pointwise, zeros, zeros,
+        wide, packed, packed, plan.sizes,
+    )  # fmt: skip
+    kernels, panels = flat(wide), flat(packed)
+    dx = np.empty(x.shape if need_dx else (len(x), 0), dtype)
+    dt = np.empty(plan.group_features, dtype)
+    t = np.empty(plan.group_features if plan.by_blocks else 0, dtype)
+    # Per chunk: the gradient of Q (where it is summed by runs), then that of the bias.
+    sums = np.zeros((plan.chunks, (0 if plan.by_blocks else features * filters) + filters), dtype)
+    d_pointwise = np.zeros(features * filters if plan.by_blocks else 0, dtype)
+    d_depthwise = np.zeros((plan.bands, plan.wide), dtype)
+    for first, last, sizes in plan.groups:
+        images, gradients = flat(x[first:last]), flat(dy[first:last])
+        share = plan.work * (last - first) // max(len(x), 1)
+        _backward_runs(
+            plan.chunks, 2 * share, images, kernels, gradients, panels,
+            dt, sums.reshape(-1), t, sizes,
+        )  # fmt: skip
+        if plan.by_blocks:
+            _backward_block(
+                plan.blocks, share, flat(t), gradients, zeros, zeros, d_pointwise, dt, dt, sizes
+            )
+        _backward_band(
+            plan.bands, plan.depthwise_work, images, kernels, flat(dt), zeros,
+            dx[first:last].reshape(-1), d_depthwise.reshape(-1), dt, sizes,
+        )  # fmt: skip
+    total = sums[0] if plan.chunks == 1 else sums.sum(axis=0)
+    if not plan.by_blocks:
+        d_pointwise = total[: features * filters]
+    d_bias = total[len(total) - filters :].copy() if use_bias else None
+    d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
+    if need_dx and times > 1:
+        dx = sum_repeated(dx, times)
+    d_kernel = total_of_kernel_grads(d_depthwise, geometry, channels, multiplier)
     return (
-        depthwise_input_grad(d_features, depthwise_kernel, geometry) if need_dx else None,
-        depthwise_kernel_grad(x, d_features, geometry, depthwise_kernel.shape[3]),
-        pointwise_kernel_grad(features, dy, geometry.data_format),
-        bias_grad(dy, geometry.data_format) if use_bias else None,
+        from_last(dx, geometry.data_format) if need_dx else None,
+        d_kernel.reshape(kernel_shape),
+        np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
+        d_bias,
+    )
+
+
+def _planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
+    """Return the kernels flat, as (M, kh, kw, C) and (M, C, F)."""
+    _, _, channels, multiplier = depthwise.shape
+    if multiplier > 1:
+        depthwise = depthwise.transpose(3, 0, 1, 2)
+        pointwise = pointwise.reshape(channels, multiplier, pointwise.shape[3]).transpose(1, 0, 2)
+    return flat(depthwise), flat(pointwise)
+
+
+@kernel(parallel=True)
+def _pack(
+    panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
+    wide: Array, packed: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Pack one panel of the pointwise kernel; task 0 repeats the depthwise one, too."""
+    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
+    if panel == 0:
+        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
+    pack_panel(
+        pointer(pointwise), filters, 1, channels * multiplier, filters, panel, pointer(packed)
     )
 
 
 @kernel(parallel=True)
-def _forward_row(
-    task: int,
-    x: Array,
-    depthwise: Array,
-    pointwise: Array,
-    bias: Array,
-    y: Array,
-    numbers: Numbers,
-) -> None:
-    """Compute one row of the output: a scratch row of depthwise features, times the matrix."""
-    _, out_height, out_width, _ = y.shape
-    n, i = task // out_height, task % out_height
-    features = np.empty((out_width, depthwise.shape[2]), x.dtype)
-    depthwise_row(x, depthwise, features, n, i, numbers)
-    matmul_rows(features, pointwise, bias, y[n, i], 0, out_width)
+def _pack_transposed(
+    panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
+    wide: Array, packed: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Pack one panel of the transposed pointwise kernel, and repeat the depthwise one."""
+    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
+    if panel == 0:
+        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
+    pack_panel(
+        pointer(pointwise), 1, filters, filters, channels * multiplier, panel, pointer(packed)
+    )
+
+
+@kernel(parallel=True)
+def _forward_run(
+    number: int, x: Array, depthwise: Array, packed: Array, bias: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a run of output pixels."""
+    channels, multiplier, filters, pixels, run = sizes[12:17]
+    features, first = channels * multiplier, number * run
+    count = min(run, pixels - first)
+    scratch = np.empty(run * features, x.dtype)
+    t = pointer(scratch)
+    features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
+    multiply(
+        t, features, count, features, pointer(packed), filters, pointer(bias),
+        at(pointer(y), first * filters), filters,
+    )  # fmt: skip
+    keep(scratch)
+
+
+@kernel(parallel=True)
+def _backward_runs(
+    chunk: int, x: Array, depthwise: Array, dy: Array, packed: Array,
+    dt: Array, sums: Array, t: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute dt for every run of a chunk, and add up the gradients of Q and the bias."""
+    channels, multiplier, filters, pixels, run = sizes[12:17]
+    chunks, by_blocks = sizes[17], sizes[18]
+    features = channels * multiplier
+    size = (0 if by_blocks else features * filters) + filters
+    zeros = np.zeros(features, x.dtype)
+    scratch = np.empty(0 if by_blocks else run * features, x.dtype)
+    for first in range(chunk * run, pixels, chunks * run):
+        count = min(run, pixels - first)
+        gradient = at(pointer(dy), first * filters)
+        t_run = at(pointer(t), first * features) if by_blocks else pointer(scratch)
+        features_of_pixels(
+            pointer(x), pointer(depthwise), t_run, first, count, sizes, channels, multiplier
+        )
+        multiply(
+            gradient, filters, count, filters, pointer(packed), features, pointer(zeros),
+            at(pointer(dt), first * features), features,
+        )  # fmt: skip
+        target = at(pointer(sums), chunk * size)
+        if not by_blocks:
+            add_transposed_product(
+                t_run, features, gradient, filters, count, features, filters, target, filters
+            )
+            target = at(target, features * filters)
+        add_column_sums(gradient, count, filters, target)
+    keep(zeros)
+    keep(scratch)
+
+
+@kernel(parallel=True)
+def _backward_block(
+    block: int, t: Array, dy: Array, _c: Array, _d: Array,
+    d_pointwise: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Add to one block of the gradient of Q the sum over all pixels of a group."""
+    channels, multiplier, filters, pixels, _ = sizes[12:17]
+    height, width = sizes[19], sizes[20]
+    features, across = channels * multiplier, (filters + width - 1) // width
+    row, column = block // across * height, block % across * width
+    for first in range(0, pixels, 256):
+        add_transposed_product(
+            at(pointer(t), first * features + row), features,
+            at(pointer(dy), first * filters + column), filters,
+            min(256, pixels - first), min(height, features - row), min(width, filters - column),
+            at(pointer(d_pointwise), row * filters + column), filters,
+        )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _backward_band(
+    band: int, x: Array, depthwise: Array, dt: Array, _d: Array,
+    dx: Array, d_depthwise: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a band of rows of dx, and add up the depthwise kernel's gradient."""
+    height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
+    channels, multiplier, bands, images = sizes[12], sizes[13], sizes[21], sizes[22]
+    features = channels * multiplier
+    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    g = at(pointer(d_depthwise), band * (len(d_depthwise) // bands))
+    # Input rows and output rows that lie at the same height are visited in turn: they use the same
+    # pieces of x and dt, which are in the cache then.
+    row, rows_end = band * images * height // bands, (band + 1) * images * height // bands
+    first, last = band * images * out_height // bands, (band + 1) * images * out_height // bands
+    for out_row in range(first, max(last, first + 1)):
+        if out_row < last:
+            image, i = out_row // out_height, out_row % out_height
+            add_kernel_grad(
+                g, at(pointer(x), image * height * width * channels), i,
+                at(pointer(dt), out_row * out_width * features), sizes, channels, multiplier,
+            )  # fmt: skip
+        stop = rows_end if len(dx) > 0 else row
+        if len(dx) > 0 and out_row + 1 < last:
+            stop = min(rows_end, (out_row + 1) * height // out_height)
+        while row < stop:
+            image, r = row // height, row % height
+            input_grad_row(
+                at(pointer(dx), row * width * channels), r,
+                at(pointer(dt), image * out_height * out_width * features), pointer(depthwise),
+                sizes, channels, multiplier, pointer(offsets),
+            )  # fmt: skip
+            row += 1
+    keep(offsets)

@@ -1,0 +1,171 @@
+"""How the work of a convolution is cut into tasks: decided once per shape, and remembered.
+
+The numbers depend on shapes and dtypes only, never on the number of threads: so do the sums that
+are added up task by task, and their rounding.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.kernels.cpu.layout import Array, Numbers
+from minigrad.kernels.cpu.simd import VECTOR_BYTES
+from minigrad.kernels.geometry import ConvGeometry
+
+__all__ = ["Plan", "separable_plan"]
+
+RUN_BYTES = 192 * 1024
+"""Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
+GROUP_BYTES = 4 * 1024 * 1024
+"""Size of the features of a group of images: they fit in the last-level cache."""
+MOST_CHUNKS = 64
+WORK_PER_CHUNK = 1 << 20
+PIXELS_PER_CHUNK = 256
+"""Fewer, and adding up the chunks' sums would take longer than computing them."""
+LARGEST_BY_RUNS = 1 << 16
+"""Elements of Q from which its gradient is summed by blocks."""
+BLOCK = (192, 128)
+
+
+class Plan(NamedTuple):
+    """The cut of a separable convolution."""
+
+    shape: tuple[int, int, int, int]
+    """Of the output, channels last."""
+    work: int
+    """Multiply-adds of the forward pass."""
+    depthwise_work: int
+    wide: int
+    """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
+    panels: int
+    packed: int
+    panels_transposed: int
+    packed_transposed: int
+    runs: int
+    zeros: Array
+    """Read-only zeros, for biases that are not there."""
+    sizes: Numbers
+    """What tasks need to know: see `_sizes`."""
+    groups: tuple[tuple[int, int, Numbers], ...]
+    """First image, last image + 1, and the sizes of each group."""
+    group_features: int
+    chunks: int
+    by_blocks: bool
+    blocks: int
+    bands: int
+
+
+@lru_cache(maxsize=1024)
+def separable_plan(
+    geometry: ConvGeometry,
+    batch: int,
+    channels: int,
+    multiplier: int,
+    filters: int,
+    dtype: np.dtype[Any],
+) -> Plan:
+    """Return the plan for a separable convolution."""
+    lanes = VECTOR_BYTES // dtype.itemsize
+    height, width = geometry.output_size
+    repeats = lanes if channels < lanes else 1
+    features = channels * multiplier
+    image = height * width
+    run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
+    work = batch * image * features * (geometry.taps + filters)
+    by_blocks = features * filters > LARGEST_BY_RUNS
+    chunks = min(MOST_CHUNKS, work // WORK_PER_CHUNK, batch * image // PIXELS_PER_CHUNK)
+    chunks = max(1, chunks)
+    group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
+    bands = max(1, min(chunks, group * height))
+    down, across = -(-features // BLOCK[0]), -(-filters // BLOCK[1])
+    panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
+
+    def sizes(images: int) -> Numbers:
+        """Return the geometry's 12 numbers, then those that `_backward_band` unpacks last."""
+        numbers = np.array(
+            [
+                *geometry.numbers,
+                *(channels, multiplier, filters, images * image, run),
+                *(chunks, by_blocks, *BLOCK, bands, images),
+            ],
+            dtype=np.int64,
+        )
+        numbers.setflags(write=False)
+        return numbers
+
+    zeros = np.zeros(max(features, filters), dtype)
+    zeros.setflags(write=False)
+    bounds = [(first, min(batch, first + group)) for first in range(0, batch, group)]
+    return Plan(
+        shape=(batch, height, width, filters),
+        work=work,
+        depthwise_work=2 * group * image * features * geometry.taps,
+        wide=geometry.taps * features * repeats,
+        panels=panels,
+        packed=panels * 2 * lanes * features,
+        panels_transposed=panels_transposed,
+        packed_transposed=panels_transposed * 2 * lanes * filters,
+        runs=-(-batch * image // run),
+        zeros=zeros,
+        sizes=sizes(batch),
+        groups=tuple((first, last, sizes(last - first)) for first, last in bounds),
+        group_features=group * image * features,
+        chunks=chunks,
+        by_blocks=by_blocks,
+        blocks=down * across,
+        bands=bands,
+    )
+
+
+class ProductPlan(NamedTuple):
+    """The cut of a pointwise convolution."""
+
+    work: int
+    """Multiply-adds."""
+    panels: int
+    packed: int
+    runs: int
+    chunks: int
+    blocks: int
+    zeros: Array
+    sizes: Numbers
+    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block."""
+
+
+@lru_cache(maxsize=1024)
+def pointwise_plan(
+    pixels: int, depth: int, outputs: int, row: int, column: int, dtype: np.dtype[Any]
+) -> ProductPlan:
+    """Return the plan for a product of `pixels` rows with a matrix, and for its gradient.
+
+    `row` and `column` are the matrix' steps: element (k, j) is matrix[k * row + j * column].
+    """
+    lanes = VECTOR_BYTES // dtype.itemsize
+    work = pixels * depth * outputs
+    run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
+    by_blocks = depth * outputs > LARGEST_BY_RUNS
+    chunks = (
+        1 if by_blocks else min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK)
+    )
+    chunks = max(1, chunks)
+    height, width = BLOCK if by_blocks else (max(1, depth), max(1, outputs))
+    panels = -(-outputs // (2 * lanes))
+    sizes = np.array(
+        [pixels, depth, outputs, row, column, run, chunks, height, width], dtype=np.int64
+    )
+    zeros = np.zeros(max(depth, outputs), dtype)
+    sizes.setflags(write=False)
+    zeros.setflags(write=False)
+    return ProductPlan(
+        work=work,
+        panels=panels,
+        packed=panels * 2 * lanes * depth,
+        runs=-(-pixels // run),
+        chunks=chunks,
+        blocks=-(-depth // height) * -(-outputs // width),
+        zeros=zeros,
+        sizes=sizes,
+    )
