@@ -10,14 +10,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minigrad import config, ops
+from minigrad import config, layers, losses, ops, optimizers
 from minigrad._version import __version__
 from minigrad.autograd import Tensor
+from minigrad.models import Sequential
 
 
 @dataclass(frozen=True)
@@ -147,20 +149,55 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
     def both_ways(operation: Callable[..., Tensor], *arguments: Tensor, **options: Any) -> None:
         operation(*arguments, **options).sum().backward()
 
-    # Large enough to be spread over threads, which is compiled code as well.
-    image, depthwise, pointwise = tensor(8, 16, 16, 16), tensor(3, 3, 16, 1), tensor(1, 1, 16, 16)
-    bias = tensor(16)
     same = {"padding": "same"}
-    yield (
-        f"separable {dtype}",
-        lambda: both_ways(ops.separable_conv2d, image, depthwise, pointwise, bias, **same),
+    # What is large is spread over threads, which is compiled code as well.
+    for batch, side in ((1, 4), (8, 16)):
+        image, bias = tensor(batch, side, side, 16), tensor(16)
+        depthwise, pointwise = tensor(3, 3, 16, 1), tensor(1, 1, 16, 16)
+        size = f"{batch}x{side}x{side} {dtype}"
+        yield (
+            f"separable {size}",
+            partial(both_ways, ops.separable_conv2d, image, depthwise, pointwise, bias, **same),
+        )
+        yield (
+            f"separable, no bias {size}",
+            partial(both_ways, ops.separable_conv2d, image, depthwise, pointwise, **same),
+        )
+        yield (
+            f"depthwise {size}",
+            partial(both_ways, ops.depthwise_conv2d, image, depthwise, **same),
+        )
+        yield (
+            f"pointwise {size}",
+            partial(both_ways, ops.pointwise_conv2d, image, pointwise, bias),
+        )
+        yield f"pooling {size}", partial(both_ways, ops.max_pool2d, image)
+        yield f"training {size}", partial(_train, image.numpy())
+
+
+def _train(images: np.ndarray[Any, Any]) -> None:
+    """Make a training step and a prediction with layers that have kernels of their own."""
+    dtype = images.dtype.name
+    # With names and zeros, neither the names nor the random numbers of later layers depend on it.
+    zeros: dict[str, Any] = {
+        "depthwise_initializer": "zeros",
+        "pointwise_initializer": "zeros",
+        "padding": "same",
+    }
+    model = Sequential(
+        [
+            layers.SeparableConv2D(16, 3, use_bias=False, dtype=dtype, name="first", **zeros),
+            layers.BatchNormalization(dtype=dtype, name="normalize"),
+            layers.ReLU(dtype=dtype, name="relu"),
+            layers.SeparableConv2D(16, 3, dtype=dtype, name="second", **zeros),
+            layers.GlobalAveragePooling2D(dtype=dtype, name="average"),
+            layers.Dense(10, kernel_initializer="zeros", dtype=dtype, name="vote"),
+        ],
+        name="warmup",
     )
-    yield (
-        f"depthwise {dtype}",
-        lambda: both_ways(ops.depthwise_conv2d, image, depthwise, **same),
-    )
-    yield f"pointwise {dtype}", lambda: both_ways(ops.pointwise_conv2d, image, pointwise, bias)
-    yield f"pooling {dtype}", lambda: both_ways(ops.max_pool2d, image)
+    model.compile(optimizers.Adam(), loss=losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.train_on_batch(images, np.zeros(len(images), np.int64))
+    model.predict(images, verbose=0)
 
 
 # ---------------------------------------------------------------------- looking around
