@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.autograd.convert import plain
+from minigrad.autograd.graph import recording
 
 if TYPE_CHECKING:
     from minigrad.autograd.tensor import Tensor
+
+# NumPy functions that are methods of a tensor, too; of the reductions, array and axis come first.
+_METHODS = ("clip", "dot", "repeat", "reshape", "squeeze", "swapaxes", "take", "transpose")
+_REDUCTIONS = ("argmax", "argmin", "cumsum", "max", "mean", "min", "prod", "std", "sum", "var")
 
 
 class Protocols:
@@ -27,6 +32,10 @@ class Protocols:
         @property
         def size(self) -> int:
             """See `Tensor.size`."""
+
+        @property
+        def requires_grad(self) -> bool:
+            """See `Tensor.requires_grad`."""
 
         @property
         def dtype(self) -> np.dtype[Any]:
@@ -47,6 +56,24 @@ class Protocols:
                 )
             return array.astype(dtype)
         return np.array(array) if copy else array
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Answer ``np.sum(x)`` and its like; what is no method gets arrays and gives arrays."""
+        name = function.__name__
+        if isinstance(args[0] if args else None, Protocols) and (
+            name in _METHODS or (name in _REDUCTIONS and len(args) <= 2)
+        ):
+            return getattr(args[0], name)(*args[1:], **kwargs)
+        options = {word: _arrays(value) for word, value in kwargs.items()}
+        result = function(*_arrays(args), **options)
+        new = name.endswith("_like") or name == "copy"
+        if recording.on and not new and _holds_floats(result) and _is_recorded((args, kwargs)):
+            called = f"{function.__module__}.{name}".replace("numpy.", "np.")
+            raise TypeError(
+                f"{called} is not recorded, so a tensor that requires gradients would lose them. "
+                f"Use an operation of minigrad.ops, or {called} on x.numpy()."
+            )
+        return result
 
     def __len__(self) -> int:
         if not self.shape:
@@ -87,3 +114,23 @@ class Protocols:
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
+
+
+def _arrays(value: Any) -> Any:
+    """Return a value with arrays in place of its tensors, in nested lists and tuples as well."""
+    if isinstance(value, Protocols):
+        return value._on_host()
+    return type(value)(map(_arrays, value)) if type(value) in (list, tuple) else value
+
+
+def _is_recorded(value: Any) -> bool:
+    if isinstance(value, Protocols):
+        return value.requires_grad
+    parts = value.values() if isinstance(value, dict) else value
+    return isinstance(value, (list, tuple, dict)) and any(map(_is_recorded, parts))
+
+
+def _holds_floats(result: Any) -> bool:
+    if isinstance(result, (list, tuple)):
+        return any(map(_holds_floats, result))
+    return isinstance(result, (np.ndarray, np.generic)) and result.dtype.kind == "f"

@@ -24,7 +24,6 @@ def test_a_tensor_is_an_array_to_numpy() -> None:
     with pytest.raises(ValueError, match="A copy is needed"):
         np.array(x, dtype="float32", copy=False)
     np.testing.assert_array_equal(x, [1.0, 2.0])
-    assert np.linalg.norm(leaf(3.0, 4.0)) == 5.0
 
 
 @pytest.mark.parametrize(
@@ -92,6 +91,55 @@ def test_an_array_cannot_be_changed_in_place_by_a_tensor() -> None:
     array = np.zeros(2)
     with pytest.raises(TypeError, match=r"np\.add with out"):
         array += leaf(1.0, 2.0)
+
+
+def test_numpy_functions_that_are_methods() -> None:
+    x = mg.tensor(np.array([[0.1, 0.7, 0.4], [0.2, 0.9, 0.3]]), requires_grad=True)
+    for call in [
+        np.sum,
+        lambda a: np.mean(a, axis=1, keepdims=True),
+        lambda a: np.var(a, 0, ddof=1),
+        lambda a: np.max(a, 1),
+        lambda a: np.clip(a, 0.2, 0.5),
+        lambda a: np.reshape(a, (3, -1)),
+        np.transpose,
+        lambda a: np.take(a, [0, 0], axis=1),
+    ]:
+        result = call(x)
+        assert isinstance(result, mg.Tensor) and result.requires_grad
+        np.testing.assert_allclose(result, call(x.data), rtol=1e-15)
+    assert np.argmax(x, axis=1).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.concatenate([x, x]),
+        lambda x: np.where(x > 1.5, x, 0.0),
+        lambda x: np.dot(np.ones(2), x),
+        lambda x: np.split(x, 2),
+        lambda x: np.mean(x, 0, np.float64),
+    ],
+)
+def test_numpy_functions_do_not_lose_gradients_silently(call: Any) -> None:
+    x = leaf(1.0, 2.0)
+    with pytest.raises(TypeError, match=r"np\.\w+ is not recorded.*Use an operation"):
+        call(x)
+    expected = call(x.data)
+    np.testing.assert_array_equal(call(x.detach()), expected)
+    with mg.no_grad():
+        np.testing.assert_array_equal(call(x), expected)
+
+
+def test_numpy_functions_without_a_gradient_work_on_every_tensor() -> None:
+    x = leaf(3.0, 4.0)
+    assert np.allclose(x, [3.0, 4.0]) and np.array_equal(x, x.data)
+    assert np.shape(x) == (2,) and np.argsort(x).tolist() == [0, 1]
+    for fresh in (np.zeros_like(x), np.copy(x)):
+        assert type(fresh) is np.ndarray and fresh.flags.writeable
+    assert np.linalg.norm(x.detach()) == 5.0
+    with pytest.raises(TypeError, match=r"np\.linalg\.norm is not recorded"):
+        np.linalg.norm(x)
 
 
 # --- types ------------------------------------------------------------------------------------
