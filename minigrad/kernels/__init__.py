@@ -10,8 +10,6 @@ from minigrad.kernels.dispatch import (
     depthwise_forward,
     depthwise_input_grad,
     depthwise_kernel_grad,
-    max_pool_backward,
-    max_pool_forward,
     pointwise_forward,
     pointwise_input_grad,
     pointwise_kernel_grad,
@@ -26,6 +24,7 @@ from minigrad.kernels.geometry import (
     same_padding,
     split_shape,
 )
+from minigrad.kernels.pooling import max_pool_backward, max_pool_forward
 
 __all__ = [
     "ConvGeometry",

@@ -11,7 +11,6 @@ next begins, and `update` is called once for all of them, laid end to end.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -19,8 +18,9 @@ import numpy as np
 
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
-from minigrad.autograd import Tensor, no_grad, wrap
+from minigrad.autograd import Tensor, wrap
 from minigrad.optimizers.joining import Joined
+from minigrad.optimizers.pairs import checked, constrained
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -195,13 +195,13 @@ class Optimizer(Configurable):
         >>> w.numpy()
         array([0.5, 1. ], dtype=float32)
         """
-        pairs = self._checked(list(gradients_and_parameters))
+        pairs = checked(list(gradients_and_parameters))
         if not pairs:  # everything is frozen
             return
         gradients = self._clipped([gradient for gradient, _ in pairs])
         parameters = [parameter for _, parameter in pairs]
         results = self._updated(parameters, gradients, self.learning_rate)
-        values = [_constrained(p, value) for p, (value, _) in zip(parameters, results, strict=True)]
+        values = [constrained(p, value) for p, (value, _) in zip(parameters, results, strict=True)]
 
         self.build(parameters)
         places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
@@ -249,52 +249,6 @@ class Optimizer(Configurable):
         if self.weight_decay:
             value = value - value * (self.weight_decay * learning_rate)
         return self.update(value, gradient, state, learning_rate, self._iterations + 1)
-
-    def _checked(self, pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
-        """Return the pairs that take part in this step, with gradients as arrays."""
-        checked: list[tuple[Array, Tensor]] = []
-        missing = []
-        seen: set[int] = set()
-        for position, (gradient, parameter) in enumerate(pairs):
-            if not isinstance(parameter, Tensor):
-                raise TypeError(
-                    "apply_gradients() takes pairs of (gradient, parameter), in this order; a "
-                    f"parameter is a Tensor. Received: {type(parameter).__name__}"
-                )
-            label = _label(parameter, position)
-            if id(parameter) in seen:
-                raise ValueError(f"Each parameter can be given once only. Received twice: {label}")
-            seen.add(id(parameter))
-            if not parameter.requires_grad:
-                continue
-            if not parameter.is_leaf:
-                raise ValueError(
-                    f"Only parameters can be updated, not the results of operations. "
-                    f"Received: {label}, the result of '{parameter.op}'"
-                )
-            if gradient is None:
-                missing.append(label)
-                continue
-            array = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
-            if array.shape != parameter.shape or array.dtype != parameter.dtype:
-                raise ValueError(
-                    f"A gradient must have the shape and dtype of its parameter. Expected "
-                    f"{parameter.dtype}{list(parameter.shape)} for {label}. "
-                    f"Received: {array.dtype}{list(array.shape)}"
-                )
-            checked.append((array, parameter))
-        if missing and not checked:
-            raise ValueError(
-                "There is no gradient for any parameter: call backward() on the loss first, and "
-                f"check that the loss depends on them. Received None for: {', '.join(missing)}"
-            )
-        if missing:
-            warnings.warn(
-                f"These parameters have no gradient and are not updated: {', '.join(missing)}. "
-                "The loss does not depend on them.",
-                stacklevel=3,
-            )
-        return checked
 
     def _clipped(self, gradients: list[Array]) -> list[Array]:
         if self.clipvalue is not None:
@@ -418,27 +372,6 @@ def _norm(gradients: list[Array]) -> float:
 
 def _shrink(norm: float, limit: float) -> float:
     return limit / norm if norm > limit else 1.0
-
-
-def _label(parameter: Tensor, position: int) -> str:
-    label = getattr(parameter, "path", None) or getattr(parameter, "name", None)
-    return f"'{label}'" if isinstance(label, str) else f"parameter {position}"
-
-
-def _constrained(parameter: Tensor, value: Array) -> Array:
-    """Return the projection of a new value by the parameter's constraint, if there is one."""
-    constraint = getattr(parameter, "constraint", None)
-    if constraint is None:
-        return value
-    with no_grad():
-        projected = constraint(Tensor(value))
-    array: Array = projected.data if isinstance(projected, Tensor) else np.asarray(projected)
-    if array.shape != parameter.shape:
-        raise ValueError(
-            f"A constraint must keep the shape {parameter.shape}. "
-            f"Received: {array.shape} from {constraint!r}"
-        )
-    return array
 
 
 registry = Registry("optimizer", base=Optimizer)
