@@ -88,8 +88,10 @@ def gradcheck(
 
     *Tolerance.* ``|analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|) + u``. Here u is
     what the differences themselves cannot resolve: results of magnitude F carry rounding errors of
-    8 eps F, which the division by 2h magnifies; after the ladder also the disagreement between
-    neighbouring steps, up to a thousandth of the largest slope of that input.
+    8 eps F, which the division by 2h magnifies. After the ladder it is also the disagreement
+    between neighbouring steps, up to a thousandth of the largest slope of that input, and the
+    rounding error of the gradient itself: 8 R / s, where R is the scatter of the results that the
+    smallest steps show.
 
     Examples
     --------

@@ -131,7 +131,7 @@ class Differences:
         """
         steps = _ladder(direction.scale, direction.size)
         found = [self.measure(direction, step) for step in steps]
-        best, least = Slope(math.nan, 0.0), math.inf
+        best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
         for k in range(len(steps) - 2):
             wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
             spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
@@ -140,8 +140,15 @@ class Differences:
                 ratio = (steps[k] / steps[k + 1]) ** 2
                 value = narrow.value + (narrow.value - wide.value) / (ratio - 1.0)
                 best = Slope(value, min(spread, most_doubt) + narrow.uncertainty)
-                least = doubt
-        return best
+                least, chosen = doubt, k
+        # Smaller steps scatter because of rounding errors: those of the function's values, and of
+        # all that cancels inside it. The gradient under test is computed from the same numbers.
+        scatter = [
+            abs(slope.value - best.value) * step
+            for slope, step in zip(found[chosen:], steps[chosen:], strict=True)
+        ]
+        rounding = _ROUNDING * max((s for s in scatter if math.isfinite(s)), default=0.0)
+        return Slope(best.value, best.uncertainty + rounding / direction.scale)
 
 
 def _ladder(scale: float, size: float) -> list[float]:

@@ -49,8 +49,8 @@ def test_random_functions_pass_at_all_magnitudes(binary, before_x, before_y, aft
     """x and y in units of their own, the result in another one."""
     rng = np.random.default_rng(seed)
     unit_x, unit_y, unit_out = scales
-    x = unit_x * rng.standard_normal((2, 3))
-    y = unit_y * rng.standard_normal((2, 3))
+    x = unit_x * rng.standard_normal((3, 2))
+    y = unit_y * rng.standard_normal((3, 2))
 
     def function(x, y):
         x, y = x * (1.0 / unit_x), y * (1.0 / unit_y)
