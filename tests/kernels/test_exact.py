@@ -55,6 +55,7 @@ def cases():
 EXAMPLES = [
     Case(0, (5, 4), 3, 2, 4, (3, 3), padding="same"),  # an empty batch
     Case(2, (5, 6), 1, 1, 1, (3, 3)),  # one channel
+    Case(1, (1, 1), 1, 3, 2, (3, 3), padding="same"),  # a single number
     Case(2, (7, 6), 2, 1, 4, (3, 3)),  # as wide as it has filters
     Case(2, (6, 7), 2, 1, 4, (3, 3)),  # as high as it has filters
     Case(1, (2, 3), 2, 2, 3, (5, 4), padding="same"),  # a kernel larger than the image

@@ -67,7 +67,8 @@ def repeat_channels(x: Array, times: int) -> Array:
     pays where channels are fewer than a vector has lanes.
     """
     shape = (*x.shape, times)
-    return np.broadcast_to(x[..., np.newaxis], shape).reshape(*x.shape[:3], x.shape[3] * times)
+    repeated = np.ascontiguousarray(np.broadcast_to(x[..., np.newaxis], shape))
+    return repeated.reshape(*x.shape[:3], x.shape[3] * times)
 
 
 def sum_repeated(dx: Array, times: int) -> Array:
