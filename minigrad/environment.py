@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 import time
 import warnings
@@ -126,18 +128,56 @@ def warmup(dtypes: Sequence[str] = ("float32", "float64"), *, verbose: bool = Fa
 
     from minigrad.kernels.cpu import notice
 
-    work = [step for dtype in dtypes for step in _steps(config.resolve_dtype(dtype))]
+    names = [config.resolve_dtype(dtype) for dtype in dtypes]
+    work = [[*_steps(dtype)] for dtype in names]
     began = time.perf_counter()
-    bar = tqdm(total=len(work), disable=None if verbose else True, unit="op", desc="Compiling")
-    with notice.paused(), bar:
-        for name, step in work:
-            bar.set_postfix_str(name)
-            step()
-            bar.update()
+    total = sum(map(len, work))
+    bar = tqdm(total=total, disable=None if verbose else True, unit="op", desc="Compiling")
+    with notice.paused(), bar, _compiling_aside(names[1:]) as aside:
+        for number, steps in enumerate(work):
+            if number == 1:
+                bar.set_postfix_str("waiting for the other process")
+                aside()
+            for name, step in steps:
+                bar.set_postfix_str(name)
+                step()
+                bar.update()
     return time.perf_counter() - began
 
 
 # ---------------------------------------------------------------------- warming up
+
+
+@contextlib.contextmanager
+def _compiling_aside(dtypes: Sequence[np.dtype[Any]]) -> Iterator[Callable[[], object]]:
+    """Compile for `dtypes` in a process beside this one, if nothing is in the cache yet.
+
+    Compiling keeps one core busy, and the processes share their results through the cache. Yields
+    a function that waits; whatever went wrong there is simply compiled here afterwards.
+    """
+    from minigrad.kernels.cpu.cache import cache_directory
+    from minigrad.kernels.cpu.jit import _STAMP
+
+    directory = cache_directory(_STAMP)
+    cold = directory is not None and not any(directory.glob("*.nbc"))
+    if not (dtypes and cold and (os.cpu_count() or 1) > 1 and sys.executable):
+        yield lambda: None
+        return
+    code = f"import minigrad; minigrad.warmup({[dtype.name for dtype in dtypes]})"
+    root = str(Path(__file__).parents[1])
+    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process.wait
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
