@@ -1,4 +1,4 @@
-"""The public functions of max pooling: checks, then a backend, as in `minigrad.kernels.dispatch`."""
+"""The public functions of max pooling: checks, then a backend, as in `kernels.dispatch`."""
 
 from __future__ import annotations
 
