@@ -23,7 +23,10 @@ from minigrad.ops.comparison import (
     isnan,
     less,
     less_equal,
+    logical_and,
     logical_not,
+    logical_or,
+    logical_xor,
     not_equal,
 )
 from minigrad.ops.convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
@@ -102,7 +105,10 @@ __all__ = [
     "log",
     "log1p",
     "log_softmax",
+    "logical_and",
     "logical_not",
+    "logical_or",
+    "logical_xor",
     "logsumexp",
     "matmul",
     "max",

@@ -125,3 +125,42 @@ def logical_not(x: Operand) -> Any:
     array([False,  True])
     """
     return np.logical_not(x)
+
+
+@primitive()
+def logical_and(a: Operand, b: Operand) -> Any:
+    """Return whether a and b are both true, element by element.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.logical_and(mg.tensor([True, False]), mg.tensor([True, True])).numpy()
+    array([ True, False])
+    """
+    return np.logical_and(a, b)
+
+
+@primitive()
+def logical_or(a: Operand, b: Operand) -> Any:
+    """Return whether a or b or both are true, element by element.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.logical_or(mg.tensor([True, False]), mg.tensor([True, True])).numpy()
+    array([ True,  True])
+    """
+    return np.logical_or(a, b)
+
+
+@primitive()
+def logical_xor(a: Operand, b: Operand) -> Any:
+    """Return whether one of a and b is true, element by element.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> mg.ops.logical_xor(mg.tensor([True, False]), mg.tensor([True, True])).numpy()
+    array([False,  True])
+    """
+    return np.logical_xor(a, b)

@@ -54,6 +54,26 @@ _COMPARISONS: dict[str, Operation] = {
 }
 
 
+def _of_masks(name: str, operation: Operation) -> Operation:
+    def method(self: Any, other: Any) -> Any:
+        types = [str(getattr(x, "dtype", type(x).__name__)) for x in (self, other)]
+        if not set(types) <= {"bool"}:
+            raise TypeError(
+                f"The operator works on masks, tensors of bool, such as (x > 0) {name} (x < 1). "
+                f"Received: {' and '.join(types)}"
+            )
+        return operation(self, other)
+
+    return method
+
+
+_MASKS: dict[str, Operation] = {
+    "and": _of_masks("&", comparison.logical_and),
+    "or": _of_masks("|", comparison.logical_or),
+    "xor": _of_masks("^", comparison.logical_xor),
+}
+
+
 def _reflected(operation: Operation) -> Operation:
     def method(self: Tensor, other: Any) -> Any:
         return operation(other, self)
@@ -101,12 +121,13 @@ _UFUNCS: dict[Any, Operation] = {
         elementwise: "exp expm1 log log1p sqrt",
         trigonometric: "sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh",
         comparison: "equal not_equal less less_equal greater greater_equal isnan isfinite "
-        "logical_not",
+        "logical_not logical_and logical_or logical_xor",
         linalg: "matmul",
     }.items()
     for name in names.split()
 }
 _UFUNCS[np.positive] = _UNARY["pos"]
+_UFUNCS |= {getattr(np, f"bitwise_{name}"): operation for name, operation in _MASKS.items()}
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
@@ -192,6 +213,9 @@ def _attach() -> None:
         setattr(Tensor, f"__{name}__", operation)
     for name, operation in _COMPARISONS.items():
         setattr(Tensor, f"__{name}__", _compared(operation))
+    for name, operation in _MASKS.items():
+        setattr(Tensor, f"__{name}__", operation)
+        setattr(Tensor, f"__r{name}__", operation)  # masks commute
     for name, operation in _METHODS.items():
         setattr(Tensor, name, operation)
     for name, operation in _PROPERTIES.items():

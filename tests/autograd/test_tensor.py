@@ -255,6 +255,7 @@ def test_declared_operations_are_those_that_are_attached() -> None:
         (operators._BINARY, ("__{}__", "__r{}__", "__i{}__")),
         (operators._UNARY, ("__{}__",)),
         (operators._COMPARISONS, ("__{}__",)),
+        (operators._MASKS, ("__{}__", "__r{}__")),
     ]:
         attached |= {form.format(name) for name in table for form in forms}
     assert attached == declared

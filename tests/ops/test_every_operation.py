@@ -18,7 +18,17 @@ from minigrad import ops
 
 NOT_DIFFERENTIABLE = {
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
-    *("isnan", "isfinite", "logical_not", "argmax", "argmin", "one_hot"),
+    *(
+        "isnan",
+        "isfinite",
+        "logical_not",
+        "logical_and",
+        "logical_or",
+        "logical_xor",
+        "argmax",
+        "argmin",
+        "one_hot",
+    ),
     *("zeros_like", "ones_like", "stop_gradient"),
 }
 

@@ -381,3 +381,16 @@ def test_batch_statistics_are_returned() -> None:
     empty = ops.batch_normalization(leaf(np.zeros((0, 3))), None, None, 0)
     assert empty.output.shape == (0, 3)
     assert empty.mean.tolist() == empty.variance.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_masks_combine_with_the_operators_of_numpy() -> None:
+    x = mg.tensor([-1.0, 0.5, 2.0])
+    a, b = x.data > 0, x.data < 1
+    np.testing.assert_array_equal(((x > 0) & (x < 1)).data, a & b)
+    np.testing.assert_array_equal(((x > 0) | (x < 1)).data, a | b)
+    np.testing.assert_array_equal(((x > 0) ^ (x < 1)).data, a ^ b)
+    np.testing.assert_array_equal((a & (x < 1)).data, a & b)
+    np.testing.assert_array_equal((True & (x < 1)).data, b)
+    for wrong in (lambda: (x > 0) & x, lambda: (x > 0) | 1, lambda: x & (x > 0)):
+        with pytest.raises(TypeError, match=r"works on masks, tensors of bool, .*Received: .* and"):
+            wrong()
