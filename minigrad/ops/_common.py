@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd import Tensor
+
 Operand = Any
 """A tensor, a NumPy array, a number, or nested lists of numbers."""
 Axis = Any
 """An int, a tuple of ints, or None for all axes."""
 Shape = tuple[int, ...]
+
+
+def values(x: Operand) -> Any:
+    """Return the array of a tensor, and anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
 
 
 def normalize_axis(axis: Any, ndim: int) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, primitive, wrap
-from minigrad.ops._common import Operand
+from minigrad.autograd import primitive, wrap
+from minigrad.ops._common import Operand, values
 from minigrad.ops.elementwise import log
 from minigrad.ops.piecewise import where
 
@@ -115,7 +115,7 @@ def _power_base(g: Any, a: Any, b: Any) -> Any:
         return g * 0.0 if b == 0 else g * (b * power(a, b - 1))
     # 0 * 0^(-1) would be NaN; a^0 is 1 for every a. Only there, so that the mixed second
     # derivative stays right where b = 0 and a is not.
-    constant = wrap(np.logical_and(b.data == 0, np.equal(_values(a), 0)))
+    constant = wrap(np.logical_and(b.data == 0, np.equal(values(a), 0)))
     return g * (b * power(a, where(constant, 0.0, b - 1.0)))
 
 
@@ -125,10 +125,6 @@ def _power_exponent(g: Any, a: Any, b: Any, out: Any) -> Any:
         a = wrap(np.asarray(a, b.dtype))
     flat = wrap(np.logical_and(a.data == 0, b.data >= 0))
     return g * (out * log(where(flat, 1.0, a)))
-
-
-def _values(a: Any) -> Any:
-    return a.data if isinstance(a, Tensor) else a
 
 
 @primitive(a=_power_base, b=_power_exponent, broadcasts=True)

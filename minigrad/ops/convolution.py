@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad import kernels
+from minigrad import _validate, kernels
 from minigrad._validate import DataFormat
 from minigrad.autograd import Tensor, primitive
 from minigrad.kernels import ConvGeometry
@@ -31,7 +31,6 @@ from minigrad.ops._common import Operand, Shape
 from minigrad.ops.convolution_arguments import (
     check_bias,
     check_depthwise_kernel,
-    check_format,
     check_pointwise_kernel,
     geometry_of,
     images,
@@ -212,7 +211,7 @@ def depthwise_conv2d(
            [ 7.,  9.],
            [13., 15.]], dtype=float32)
     """
-    data_format = check_format(data_format)
+    data_format = _validate.data_format(data_format)
     x = images(x)
     kernel = check_depthwise_kernel(kernel, x, data_format)
     same_dtype(x=x, kernel=kernel)
@@ -251,7 +250,7 @@ def pointwise_conv2d(
     >>> mg.ops.pointwise_conv2d(x, kernel, mg.tensor([0.5, 0.5])).numpy()
     array([[[[21.5,  2.5]]]], dtype=float32)
     """
-    data_format = check_format(data_format)
+    data_format = _validate.data_format(data_format)
     x = images(x)
     channels = x.shape[1 if data_format == "channels_first" else 3]
     kernel = check_pointwise_kernel(kernel, channels, x)
@@ -309,7 +308,7 @@ def separable_conv2d(
     array([[45., 39.],
            [66., 50.]], dtype=float32)
     """
-    data_format = check_format(data_format)
+    data_format = _validate.data_format(data_format)
     x = images(x)
     depthwise_kernel = check_depthwise_kernel(depthwise_kernel, x, data_format)
     deep = depthwise_kernel.shape[2] * depthwise_kernel.shape[3]

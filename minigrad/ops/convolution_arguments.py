@@ -15,11 +15,6 @@ from minigrad.ops._common import Operand
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
 
-def check_format(value: Any) -> DataFormat:
-    """Return the data format in lower case, or raise ValueError."""
-    return _validate.data_format(value)
-
-
 def images(x: Operand) -> Tensor:
     """Return x as a tensor of four axes, or raise ValueError."""
     batch = constant(x)

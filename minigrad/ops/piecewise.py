@@ -15,11 +15,7 @@ import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels.choice import compiled
-from minigrad.ops._common import Operand
-
-
-def _data(value: Any) -> Any:
-    return value.data if isinstance(value, Tensor) else value
+from minigrad.ops._common import Operand, values
 
 
 def _mask(g: Tensor, condition: Any) -> Tensor:
@@ -82,7 +78,7 @@ def relu(x: Operand) -> Any:
 
 def _winners(g: Tensor, high: Any, low: Any) -> Tensor:
     """Return ``g`` where high > low, half of it where they are equal, and 0 elsewhere."""
-    high, low = _data(high), _data(low)
+    high, low = values(high), values(low)
     return g * wrap(np.add(high > low, high >= low, dtype=g.dtype) * 0.5)
 
 
@@ -159,8 +155,8 @@ def _clip(x: Any, low: Any, high: Any) -> Any:
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:
-    inside = x == x if low is None else x >= _data(low)
-    return inside if high is None else inside & (x <= _data(high))
+    inside = x == x if low is None else x >= values(low)
+    return inside if high is None else inside & (x <= values(high))
 
 
 def clip(x: Operand, low: Any = None, high: Any = None) -> Tensor:
@@ -200,7 +196,7 @@ def _bound(name: str, bound: Any, x: Tensor) -> Any:
             f"clip() gives its bounds no gradient; use maximum() and minimum(). "
             f"Received: {name} that requires gradients"
         )
-    array = np.array(_data(bound), dtype=x.dtype if x.dtype.kind == "f" else None)
+    array = np.array(values(bound), dtype=x.dtype if x.dtype.kind == "f" else None)
     try:
         np.broadcast_to(array, x.shape)
     except ValueError:

@@ -16,7 +16,7 @@ from minigrad import _validate, kernels
 from minigrad.autograd import Tensor, primitive
 from minigrad.kernels import ConvGeometry, conv_geometry
 from minigrad.ops._common import Operand
-from minigrad.ops.convolution_arguments import check_format, images, same_dtype
+from minigrad.ops.convolution_arguments import images, same_dtype
 from minigrad.ops.reduction import mean
 
 
@@ -82,7 +82,7 @@ def max_pool2d(
     >>> mg.ops.max_pool2d(x).item()
     5.0
     """
-    data_format = check_format(data_format)
+    data_format = _validate.data_format(data_format)
     x = images(x)
     same_dtype(x=x)
     window = _validate.pair(pool_size, "pool_size")
@@ -122,5 +122,5 @@ def global_average_pool2d(
     >>> mg.ops.global_average_pool2d(x).numpy()
     array([[3.]], dtype=float32)
     """
-    axes = (2, 3) if check_format(data_format) == "channels_first" else (1, 2)
+    axes = (2, 3) if _validate.data_format(data_format) == "channels_first" else (1, 2)
     return mean(images(x), axis=axes, keepdims=keepdims)
