@@ -1,0 +1,1 @@
+"""CUDA kernels: what runs on a GPU, or in numba's simulator."""
