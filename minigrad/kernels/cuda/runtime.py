@@ -33,9 +33,11 @@ __all__ = [
     "available",
     "blocks",
     "compute_capability",
+    "current_device",
     "cuda",
     "device_name",
     "empty",
+    "intrinsic",
     "jit",
     "launch",
     "multiprocessors",
@@ -43,6 +45,7 @@ __all__ = [
     "require",
     "simulated",
     "synchronize",
+    "upload",
     "zeros",
 ]
 
@@ -86,6 +89,18 @@ def _line(error: object) -> str:
 
 
 cuda: Any = _import()
+
+
+def _intrinsic() -> Any:
+    """Return the decorator for functions written in LLVM's language, or None without a compiler."""
+    try:
+        from numba.cuda.extending import intrinsic
+    except Exception:
+        return None
+    return intrinsic
+
+
+intrinsic: Any = _intrinsic()
 
 
 def simulated() -> bool:
@@ -152,6 +167,11 @@ def require() -> None:
 
 
 # --- the device -------------------------------------------------------------------------------
+
+
+def current_device() -> int:
+    """Return the number of the current GPU; the simulator's is 0."""
+    return 0 if simulated() else int(cuda.get_current_device().id)
 
 
 def device_name() -> str:
@@ -291,6 +311,15 @@ def _simulated_argument(value: Any) -> Any:
 
 
 # --- memory -----------------------------------------------------------------------------------
+
+
+def upload(array: np.ndarray[Any, Any]) -> Any:
+    """Return a copy of a NumPy array on the device."""
+    if simulated():
+        return SimulatedArray(np.array(array))
+    import cupy
+
+    return cupy.array(array)
 
 
 def empty(shape: int | Sequence[int], dtype: Any) -> Any:
