@@ -44,6 +44,7 @@ from minigrad.autograd import (
 from minigrad.environment import doctor, warmup
 from minigrad.gradcheck import check_layer, gradgradcheck
 from minigrad.kernels import use_backend
+from minigrad.layers import Input
 from minigrad.models import Model, Sequential
 from minigrad.random import set_random_seed
 
@@ -53,6 +54,7 @@ else:
     from minigrad import gradcheck
 
 __all__ = [
+    "Input",
     "Model",
     "Sequential",
     "Tensor",
