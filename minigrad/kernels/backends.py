@@ -37,6 +37,9 @@ OPERATIONS = (
     "bias_grad",
     "separable_forward",
     "separable_backward",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "max_pool_forward",
     "max_pool_backward",
 )
