@@ -367,7 +367,7 @@ def _gather(
 def _fill(
     target: Pointer, hop: int, source: Pointer, step: int, count: int, size: int, copied: bool
 ) -> None:
-    """Write `count` pieces of so many elements, `hop` apart: copies (of others, `step` apart) or 0."""
+    """Write `count` pieces of so many elements, `hop` apart: zeros, or copies from `step` apart."""
     one = lanes(source)
     if copied and size < 4:
         for c in range(size):
