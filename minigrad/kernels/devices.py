@@ -8,6 +8,7 @@ answers, and makes new arrays beside old ones with NumPy's ``like=``.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from minigrad.kernels.simulated import SimulatedArray
 
 __all__ = [
+    "across",
     "adopt",
     "check_same",
     "device_of",
@@ -124,6 +126,27 @@ def adopt(value: Any) -> Any:
             f"Expected an array that offers its memory by DLPack. Received: {type(value).__name__}"
         )
     return np.from_dlpack(value)
+
+
+def across(function: Callable[..., Any], place: str, home: str) -> Callable[..., Any]:
+    """Return ``function`` for arrays of another device: they are moved there, results back.
+
+    Examples
+    --------
+    >>> x = SimulatedArray(np.array([3.0, 4.0]))
+    >>> across(np.linalg.norm, "cpu", "cpu")(x)
+    np.float64(5.0)
+    """
+
+    def moved(value: Any, device: str) -> Any:
+        if isinstance(value, tuple):
+            return tuple([moved(part, device) for part in value])
+        return to_device(value, device) if is_array(value) else value
+
+    def call(*args: Any) -> Any:
+        return moved(function(*[moved(arg, place) for arg in args]), home)
+
+    return call
 
 
 def check_same(name: str, *arrays: Any) -> None:
