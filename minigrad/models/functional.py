@@ -198,10 +198,8 @@ class Functional(Model):
                     found = compute(call, arguments)
                 except ValueError as error:
                     raise self._failure(call, arguments, error) from error
-                several = isinstance(call.outputs, list)
-                outputs = zip(call.outputs, found) if several else [(call.outputs, found)]
-                for symbol, value in outputs:
-                    values[id(symbol)] = value
+                results = found if isinstance(call.outputs, list) else [found]
+                values.update(zip(map(id, _flat(call.outputs)), results, strict=True))
             for symbol in drops:
                 del values[symbol]
         return map_structure(lambda symbol: values[id(symbol)], self.outputs)
@@ -282,3 +280,6 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         waiting.append((call, True))
         waiting += [(symbol.source, False) for symbol in reversed(_flat(call.inputs))]
     return list(order.values())
+
+
+registry.register(Functional)

@@ -25,8 +25,9 @@ class Model(Trainer):
 
     ``Model(inputs, outputs)`` is the network between symbols, see `Input` and
     `minigrad.models.functional`. Or derive a class: make layers in the constructor, connect them
-    in `call`. Layers are found through the attributes of the model, also inside lists, tuples and dicts, and
-    models may be parts of models. A model is built by its first call, or by `build`.
+    in `call`. Layers are found through the attributes of the model, also inside lists, tuples and
+    dicts, and models may be parts of models. Such a model is built by its first call, or by
+    `build`.
 
     Source: https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
 
