@@ -117,6 +117,10 @@ class Functional(Model):
         names = ", ".join(layer.name for layer in self._layers)
         raise ValueError(f"No layer is named {name!r}. Layers of '{self.name}': {names}")
 
+    def build(self, input_shape: Any) -> None:
+        """Check the shape; the weights exist already."""
+        self._check_input_shape(shape_of(input_shape))
+
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
         return self._run(inputs, lambda call, values: call.layer(values, **call.words))
