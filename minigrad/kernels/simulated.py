@@ -30,7 +30,7 @@ class SimulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
     array([2., 3.])
     >>> x + np.ones(2)
     Traceback (most recent call last):
-    TypeError: ...
+    TypeError: An array on the device and a NumPy array do not mix.
     """
 
     __slots__ = ("host",)

@@ -30,6 +30,7 @@ import numpy as np
 from minigrad.kernels.simulated import SimulatedArray
 
 __all__ = [
+    "adopt",
     "available",
     "blocks",
     "compute_capability",
@@ -320,6 +321,23 @@ def upload(array: np.ndarray[Any, Any]) -> Any:
     import cupy
 
     return cupy.array(array)
+
+
+def adopt(value: Any) -> Any:
+    """Return another library's array on the current GPU as CuPy's, in the same memory."""
+    if simulated():
+        raise BufferError(
+            "The simulator cannot see the memory of a GPU; unset NUMBA_ENABLE_CUDASIM."
+        )
+    import cupy
+
+    array = cupy.from_dlpack(value) if hasattr(value, "__dlpack__") else cupy.asarray(value)
+    if array.device.id != current_device():
+        raise BufferError(
+            f"minigrad works on one GPU, number {current_device()} here; copy the array to it first. "
+            f"Received: an array on number {array.device.id}"
+        )
+    return array
 
 
 def empty(shape: int | Sequence[int], dtype: Any) -> Any:
