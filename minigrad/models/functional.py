@@ -131,17 +131,24 @@ class Functional(Model):
         self._check_input_shape(shapes)
         return self._run(shapes, lambda call, values: output_shapes(call.layer, values, call.words))
 
+    def traced(self, input_shape: Any) -> list[tuple[Layer, Any, Any]]:
+        """Return all calls as (layer, shape of its input, shape of its output), in their order."""
+        inputs = [call for call in self._calls if call.inputs is None]
+        shapes = shape_of(input_shape)
+        given = shapes if isinstance(shapes, list) else [shapes]
+        found = [(call.layer, x, x) for call, x in zip(inputs, given, strict=True)]
+
+        def note(call: LayerCall, before: Any) -> Any:
+            after = output_shapes(call.layer, before, call.words)
+            found.append((call.layer, before, after))
+            return after
+
+        self._run(shapes, note)
+        return found
+
     def macs(self, input_shape: Any) -> int:
         """Return the multiply-adds for one example; a layer called twice counts twice."""
-        total = 0
-
-        def count(call: LayerCall, shapes: Any) -> Any:
-            nonlocal total
-            total += layer_macs(call.layer, shapes)
-            return output_shapes(call.layer, shapes, call.words)
-
-        self._run(shape_of(input_shape), count)
-        return total
+        return sum(layer_macs(layer, before) for layer, before, _ in self.traced(input_shape))
 
     def get_config(self) -> dict[str, Any]:
         """Return layers and calls as plain data: a symbol is [number of its call, its index]."""
