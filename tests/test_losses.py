@@ -25,6 +25,8 @@ FUNCTIONS = {
     "CategoricalCrossentropy": losses.categorical_crossentropy,
     "SparseCategoricalCrossentropy": losses.sparse_categorical_crossentropy,
     "BinaryCrossentropy": losses.binary_crossentropy,
+    "Huber": losses.huber,
+    "KLDivergence": losses.kl_divergence,
 }
 
 

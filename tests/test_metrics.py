@@ -34,7 +34,7 @@ def test_golden(case: dict[str, Any]) -> None:
         assert metric.result() == 0.0
         for batch, expected in zip(updates(case), results, strict=True):
             metric.update_state(*batch)
-            assert metric.result() == pytest.approx(expected, rel=1e-14)
+            assert metric.result() == pytest.approx(expected, rel=2e-6 if case["single"] else 1e-14)
         assert type(metric.result()) is float
         metric.reset_state()
 
@@ -152,3 +152,52 @@ def test_an_error_changes_nothing() -> None:
     with pytest.raises(ValueError, match="values have shape"):
         mean.update_state([5.0, 7.0], [1.0, 1.0, 1.0])
     assert mean.result() == 2.0
+
+
+def test_counts_against_scikit_learn() -> None:
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 4, 200), rng.random((200, 4))
+    best, hot = scores.argmax(axis=1), np.eye(4)[labels]
+    table = metrics.ConfusionMatrix(4)
+    for part in np.array_split(np.arange(200), 3):
+        table.update_state(labels[part], scores[part])
+    assert np.array_equal(table.result(), sk.confusion_matrix(labels, best))
+    for average in ("micro", "macro", "weighted", None):
+        ours = metrics.F1Score(average)(hot, scores)
+        np.testing.assert_allclose(ours, sk.f1_score(labels, best, average=average), rtol=1e-12)
+    truth = labels == 0
+    fine = metrics.AUC(num_thresholds=20_000)(truth, scores[:, 0])
+    assert fine == pytest.approx(sk.roc_auc_score(truth, scores[:, 0]), abs=1e-3)
+    found = scores[:, 0] > 0.5
+    assert metrics.Precision()(truth, scores[:, 0]) == sk.precision_score(truth, found)
+    assert metrics.Recall()(truth, scores[:, 0]) == sk.recall_score(truth, found)
+
+
+COUNT_ERRORS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: metrics.Precision(class_id=3)([[0, 1]], [[0.1, 0.9]]), "There is no class 3"),
+    (lambda: metrics.Precision()([0, 1, 1], [0.1, 0.9]), "do not match"),
+    (lambda: metrics.Recall(top_k=0), "`top_k`"),
+    (lambda: metrics.F1Score(average="mean"), "`average` must be one of"),
+    (lambda: metrics.F1Score()([0, 1], [0.1, 0.9]), "the same shape"),
+    (lambda: metrics.AUC(num_thresholds=1), "num_thresholds must be >= 2"),
+    (lambda: metrics.AUC(curve="roc"), "curve must be one of"),
+    (lambda: metrics.AUC()([0, 1], [-0.5, 2.0]), "predictions from 0 to 1, or from_logits=True"),
+    (lambda: metrics.ConfusionMatrix(2)([0, 2], [0, 1]), "less than num_classes=2. Received: 2"),
+    (lambda: metrics.ConfusionMatrix(2)([0.5], [1]), "must be integers >= 0"),
+    (lambda: metrics.TopKCategoricalAccuracy(k=0), "`k`"),
+    (lambda: metrics.SparseTopKCategoricalAccuracy()([[0, 1]], [[0.1, 0.9]]), "one label per"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), COUNT_ERRORS, ids=[m for _, m in COUNT_ERRORS])
+def test_errors_of_counts(wrong: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        wrong()
+
+
+def test_f1_per_class_is_no_number_to_report() -> None:
+    with pytest.raises(ValueError, match="one number"):
+        mg.Sequential([mg.layers.Dense(2)]).compile("sgd", "mse", [metrics.F1Score(average=None)])
+    with pytest.raises(ValueError, match="one number"):
+        mg.Sequential([mg.layers.Dense(2)]).compile("sgd", "mse", [metrics.ConfusionMatrix(2)])

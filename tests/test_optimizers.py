@@ -13,12 +13,14 @@ import pytest
 import minigrad as mg
 from minigrad import constraints, optimizers
 from minigrad.layers import Parameter
+from minigrad.optimizers import nadam, schedules
 
 GOLDEN = Path(__file__).parent / "golden"
 INDEX = json.loads((GOLDEN / "training.json").read_text(encoding="utf-8"))
 ARRAYS = dict(np.load(GOLDEN / "training.npz", allow_pickle=False))
 CASES = [case for case in INDEX["optimizer"] if hasattr(optimizers, case["class_name"])]
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW"]
+SCHEDULES = [case for case in INDEX["schedule"] if hasattr(schedules, case["class_name"])]
+NAMES = ["SGD", "RMSprop", "Adagrad", "Adam", "AdamW", "Lion", "Nadam"]
 
 
 def start(dtype: str = "float64") -> dict[str, Parameter]:
@@ -51,7 +53,8 @@ def test_golden_covers_every_optimizer() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
-def test_golden(case: dict[str, Any]) -> None:
+def test_golden(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nadam, "DECAY", float(np.float32(0.96)))  # as Keras rounds it
     optimizer = make(case)
     _, path = walk(optimizer)
     assert optimizer.iterations == 12
@@ -257,6 +260,32 @@ def test_schedules_are_serialized_by_name() -> None:
     assert written["config"]["learning_rate"] == "halved"
 
 
+@pytest.mark.parametrize("case", SCHEDULES, ids=lambda case: case["id"])
+def test_golden_schedules(case: dict[str, Any]) -> None:
+    schedule = getattr(schedules, case["class_name"])(**case["options"])
+    rates = [schedule(step) for step in range(40)]
+    expected = ARRAYS[f"schedule/{case['id']}"]
+    np.testing.assert_allclose(rates, expected, rtol=1e-14, atol=1e-17)
+    written = json.loads(json.dumps(schedules.serialize(schedule)))
+    again = schedules.deserialize(written)
+    assert [again(step) for step in range(40)] == rates
+    sgd = optimizers.SGD(schedule)
+    read = optimizers.deserialize(json.loads(json.dumps(optimizers.serialize(sgd))))
+    assert read.learning_rate == sgd.learning_rate == rates[0]
+
+
+def test_nadam_goes_on_from_a_saved_state() -> None:
+    whole, _ = walk(optimizers.Nadam(0.05))
+    parameters, _ = walk(first := optimizers.Nadam(0.05), last=5)
+    second = optimizers.Nadam(0.05)
+    second.build(parameters.values())
+    second.load_state_dict(first.state_dict())
+    walk(second, first=5, parameters=parameters)
+    for p in "ab":
+        assert np.array_equal(whole[p].data, parameters[p].data)
+    assert second._momentum_product(3) == optimizers.Nadam(0.05)._momentum_product(3)
+
+
 ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: optimizers.SGD(-0.1), "`learning_rate` argument must be a finite number >= 0"),
     (lambda: optimizers.SGD("fast"), "Received: learning_rate='fast'"),
@@ -271,6 +300,15 @@ ERRORS: list[tuple[Callable[[], Any], str]] = [
     (lambda: optimizers.AdamW(weight_decay=None), "`weight_decay` argument"),
     (lambda: optimizers.SGD(clipnorm=0), "`clipnorm` argument must be a finite number > 0"),
     (lambda: optimizers.SGD(clipnorm=1, clipvalue=1), "Only one of `clipnorm`, `clipvalue`"),
+    (lambda: optimizers.Adagrad(initial_accumulator_value=-1), "`initial_accumulator_value`"),
+    (lambda: optimizers.Lion(beta_2=1), "`beta_2` argument"),
+    (lambda: optimizers.Nadam(epsilon=0), "`epsilon` argument must be a finite number > 0"),
+    (lambda: schedules.CosineDecay(-1, 5), "`initial_learning_rate` argument"),
+    (lambda: schedules.CosineDecay(1, 0), "`decay_steps`"),
+    (lambda: schedules.ExponentialDecay(1, 5, 0), "`decay_rate` argument"),
+    (lambda: schedules.PiecewiseConstantDecay([1], [1]), "1 boundaries and 1 values"),
+    (lambda: schedules.PiecewiseConstantDecay([2, 1], [1, 2, 3]), r"must increase.*\[2, 1\]"),
+    (lambda: schedules.get("cosine"), "Unknown learning rate schedule"),
     (lambda: optimizers.get("adamm"), "Unknown optimizer. Did you mean 'Adam'"),
     (lambda: optimizers.get(0.1), "An optimizer must be given as"),
 ]

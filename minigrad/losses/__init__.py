@@ -24,8 +24,12 @@ from minigrad.losses.crossentropy import (
     sparse_categorical_crossentropy,
 )
 from minigrad.losses.regression import (
+    Huber,
+    KLDivergence,
     MeanAbsoluteError,
     MeanSquaredError,
+    huber,
+    kl_divergence,
     mean_absolute_error,
     mean_squared_error,
 )
@@ -34,6 +38,8 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "FunctionLoss",
+    "Huber",
+    "KLDivergence",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -42,6 +48,8 @@ __all__ = [
     "categorical_crossentropy",
     "deserialize",
     "get",
+    "huber",
+    "kl_divergence",
     "mean_absolute_error",
     "mean_squared_error",
     "register",
@@ -56,6 +64,8 @@ registry.register(FunctionLoss)
 _CLASSES: dict[Any, type[Loss]] = {
     mean_squared_error: MeanSquaredError,
     mean_absolute_error: MeanAbsoluteError,
+    huber: Huber,
+    kl_divergence: KLDivergence,
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,

@@ -23,20 +23,30 @@ from minigrad.metrics.accuracy import (
     CategoricalAccuracy,
     SparseCategoricalAccuracy,
 )
+from minigrad.metrics.auc import AUC
 from minigrad.metrics.base import Mean, Metric, registry
+from minigrad.metrics.counts import ConfusionMatrix, F1Score, Precision, Recall
 from minigrad.metrics.errors import FunctionMetric, MeanAbsoluteError, MeanSquaredError
+from minigrad.metrics.ranking import SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "AutoAccuracy",
     "BinaryAccuracy",
     "CategoricalAccuracy",
+    "ConfusionMatrix",
+    "F1Score",
     "FunctionMetric",
     "Mean",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Metric",
+    "Precision",
+    "Recall",
     "SparseCategoricalAccuracy",
+    "SparseTopKCategoricalAccuracy",
+    "TopKCategoricalAccuracy",
     "deserialize",
     "get",
     "register",

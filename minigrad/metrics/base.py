@@ -101,9 +101,9 @@ class WeightedMean(Metric):
         if sample_weight is None:
             total, count = values.sum(dtype=np.float64), float(values.size)
         else:
-            weights = _weights(sample_weight, values.shape)
+            weights = weights_for(sample_weight, values.shape)
             total = (values * weights).sum(dtype=np.float64)
-            count = float(np.broadcast_to(weights, values.shape).sum(dtype=np.float64))
+            count = float(weights.sum(dtype=np.float64))
         self.total += float(total)
         self.count += count
 
@@ -178,9 +178,9 @@ def mismatch(y_true: Array, y_pred: Array, wanted: str) -> ValueError:
     )
 
 
-def _weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
-    """Return weights that broadcast to values of `shape`."""
-    weights = as_array(sample_weight)
+def weights_for(sample_weight: Any, shape: tuple[int, ...]) -> Array:
+    """Return weights in the shape of the values that they belong to; 1 for None."""
+    weights = as_array(1.0 if sample_weight is None else sample_weight)
     received = weights.shape
     if weights.ndim == len(shape) + 1 and received[-1] == 1:
         weights = weights.reshape(received[:-1])
@@ -195,7 +195,7 @@ def _weights(sample_weight: Any, shape: tuple[int, ...]) -> Array:
             f"`sample_weight` must be one number, or one per value: values have shape {shape}. "
             f"Received: shape={received}"
         )
-    return weights
+    return np.broadcast_to(weights, shape)
 
 
 registry = Registry("metric", functions=True, base=Metric)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from minigrad import metrics as registry
 from minigrad.autograd import Tensor
 from minigrad.models.data import Array
@@ -41,6 +43,11 @@ class Metrics:
                 raise ValueError(
                     f"A metric must compare targets and outputs. Received: {each!r} in "
                     f"metrics={wanted!r}"
+                )
+            if np.ndim(part.result()):
+                raise ValueError(
+                    f"A model reports one number for each metric. Received: {part!r}, whose result "
+                    "is an array"
                 )
             if part.name in self._parts or part.name == "loss":
                 raise ValueError(

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from minigrad.optimizers import schedules
+from minigrad.optimizers.adagrad import Adagrad
 from minigrad.optimizers.adam import Adam, AdamW
-from minigrad.optimizers.base import Optimizer, registry, schedules
+from minigrad.optimizers.base import Optimizer, registry
+from minigrad.optimizers.lion import Lion
+from minigrad.optimizers.nadam import Nadam
 from minigrad.optimizers.rmsprop import RMSprop
 from minigrad.optimizers.sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Lion",
+    "Nadam",
     "Optimizer",
     "RMSprop",
     "deserialize",

@@ -19,14 +19,13 @@ import numpy as np
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
+from minigrad.optimizers import schedules
 from minigrad.optimizers.joining import Joined
 from minigrad.optimizers.pairs import checked, constrained
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
 Schedule = Callable[[int], float]
-
-schedules = Registry("learning rate schedule")
 
 # Options of Keras' optimizers that minigrad does not have: those that must be switched off in a
 # configuration, and those that then mean nothing.

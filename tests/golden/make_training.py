@@ -147,6 +147,15 @@ def losses() -> Entries:
     wide = np.array([[-800.0, 800.0, -800.0, 800.0, 0.0]])
     target = np.array([[0.0, 1.0, 1.0, 0.0, 1.0]])
     case("BinaryCrossentropy", target, wide, from_logits=True, note="extreme logits: finite")
+
+    for delta in (1.0, 0.5):
+        case("Huber", true, pred, delta=delta)
+        case("Huber", true, pred, weight4, delta=delta)
+    for reduction in reductions:
+        case("KLDivergence", soft, softmax(logits), reduction=reduction)
+        case("KLDivergence", soft, softmax(logits), weight4, reduction=reduction)
+    note = "probabilities of exactly 0 and 1: clipped to [eps, 1], and no gradient there"
+    case("KLDivergence", np.eye(5)[[2, 3]], certain, note=note)
     return entries
 
 
@@ -164,14 +173,18 @@ def metrics() -> Entries:
             ("values", "sample_weight") if cls == "Mean" else ("y_true", "y_pred", "sample_weight")
         )
         series = []
+        single = "TopK" in cls or "top_k" in options or cls in ("F1Score", "AUC")  # know no other
         for library in (tf_keras, keras):
-            metric = getattr(library.metrics, cls)(dtype="float64", **options)
+            dtype = np.float32 if single else np.float64
+            metric = getattr(library.metrics, cls)(dtype=dtype.__name__, **options)
             series.append([])
             for update in updates:
-                metric.update_state(*update)
+                metric.update_state(
+                    *(a.astype(dtype) if a.dtype.kind == "f" else a for a in update)
+                )
                 series[-1].append(float(metric.result()))
             metric.reset_state()
-            assert float(metric.result()) == 0.0
+            assert not np.any(metric.result())
         results, results3 = (np.array(s) for s in series)
         by = furthest(results, results3)
         for number, update in enumerate(updates):
@@ -186,6 +199,7 @@ def metrics() -> Entries:
                 "class_name": cls,
                 "options": options,
                 "updates": len(updates),
+                "single": single,
                 "keras3_differs": by > SAME,
                 "note": note,
             }
@@ -224,6 +238,31 @@ def metrics() -> Entries:
     case("CategoricalAccuracy", [(*u, weights(6)) for u in hot])
     zero = [(*hot[0], np.zeros(6)), (*hot[1], np.ones(6))]
     case("CategoricalAccuracy", zero, note="all weights zero: 0, not NaN")
+    for k in (1, 2, 3):
+        note = "ties with the label's score count as right"
+        sparse = list(zip(labels, scores, strict=True))
+        case("SparseTopKCategoricalAccuracy", sparse, k=k, note=note)
+        case("TopKCategoricalAccuracy", hot, k=k, note=note)
+        case("TopKCategoricalAccuracy", [(*u, weights(6)) for u in hot], k=k)
+    for cls in ("Precision", "Recall"):
+        case(cls, many)
+        case(cls, [(*u, weights(5)) for u in many], thresholds=0.25)
+        case(cls, many, class_id=2)
+        case(cls, many, top_k=2)
+        case(cls, many, top_k=2, class_id=1)
+        case(cls, binary, note="a prediction equal to the threshold counts as 0")
+        case(cls, [(np.zeros((4, 1)), np.zeros((4, 1)))], note="nothing found: 0")
+    for average in ("micro", "macro", "weighted"):
+        case("F1Score", hot, average=average)
+        case("F1Score", many, average=average, threshold=0.4)
+        case("F1Score", [(*u, weights(5) + 0.5) for u in many], average=average, threshold=0.4)
+    clouds = [((t := (rng.random(40) < 0.4) * 1.0), 0.6 * rng.random(40) + 0.4 * t) for _ in "abc"]
+    for curve in ("ROC", "PR"):
+        for method in ("interpolation", "minoring", "majoring"):
+            case("AUC", clouds, curve=curve, summation_method=method)
+        case("AUC", [(*u, weights(40)) for u in clouds], curve=curve, num_thresholds=7)
+    logit = [(t, np.log(p / (1 - p + 1e-3) + 1e-3)) for t, p in clouds]
+    case("AUC", logit, from_logits=True)
     values = [(rng.standard_normal(n),) for n in (4, 1, 7)]
     case("Mean", values)
     case("Mean", [(*v, weights(v[0].size) + 0.5) for v in values])
@@ -262,7 +301,15 @@ OPTIMIZERS: list[tuple[str, str, dict[str, Any]]] = [
     ("adamw", "AdamW", {"learning_rate": 0.05, "weight_decay": 0.1}),
     ("adamw_amsgrad", "AdamW", {"learning_rate": 0.05, "weight_decay": 0.1, "amsgrad": True}),
     ("adagrad", "Adagrad", {"learning_rate": 0.1}),
+    ("adagrad_all", "Adagrad", {"initial_accumulator_value": 0.5, "epsilon": 1e-2}),
+    ("lion", "Lion", {"learning_rate": 0.05}),
+    (
+        "lion_all",
+        "Lion",
+        {"learning_rate": 0.02, "beta_1": 0.5, "beta_2": 0.8, "weight_decay": 0.1},
+    ),
     ("adamax", "Adamax", {"learning_rate": 0.05}),
+    ("nadam_betas", "Nadam", {"learning_rate": 0.05, "beta_1": 0.5, "beta_2": 0.9}),
     ("nadam", "Nadam", {"learning_rate": 0.05}),  # its constant 0.96 stays float32: 1e-8
 ]
 
