@@ -76,7 +76,7 @@ class InputLayer(Layer):
         return to_shape(input_shape)
 
 
-def Input(  # noqa: N802 - Keras' name
+def Input(
     shape: Any = None,
     batch_size: int | None = None,
     name: str | None = None,
