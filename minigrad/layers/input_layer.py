@@ -121,9 +121,10 @@ def Input(
     >>> model.output_shape
     (None, 4)
     """
-    return InputLayer(
+    found: Symbol = InputLayer(
         shape, batch_size=batch_size, name=name, dtype=dtype, batch_shape=batch_shape
     ).symbol
+    return found
 
 
 register(InputLayer)
