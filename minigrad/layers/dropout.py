@@ -101,7 +101,9 @@ class Dropout(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the input."""
-        return to_shape(input_shape)
+        shape = to_shape(input_shape)
+        self._check_input_shape(shape)
+        return shape
 
 
 class SpatialDropout2D(Dropout):
