@@ -21,9 +21,11 @@ __all__ = ["Model"]
 
 
 class Model(Trainer):
-    """A network of any form: make layers in the constructor, connect them in `call`.
+    """A network of any form.
 
-    Layers are found through the attributes of the model, also inside lists, tuples and dicts, and
+    ``Model(inputs, outputs)`` is the network between symbols, see `Input` and
+    `minigrad.models.functional`. Or derive a class: make layers in the constructor, connect them
+    in `call`. Layers are found through the attributes of the model, also inside lists, tuples and dicts, and
     models may be parts of models. A model is built by its first call, or by `build`.
 
     Source: https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
@@ -56,6 +58,14 @@ class Model(Trainer):
     """
 
     _calling = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a `Functional` if symbols are given."""
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            from minigrad.models.functional import Functional  # which is a Model itself
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
     @property
     def layers(self) -> list[Layer]:
