@@ -63,7 +63,8 @@ def full(layer: SeparableConv2D) -> Conv2D:
     kernel = np.einsum(
         "abcm,cmf->abcf", depthwise, pointwise.reshape(channels, multiplier, layer.filters)
     )
-    return _copy_of(layer, Conv2D, [kernel])
+    result: Conv2D = _copy_of(layer, Conv2D, [kernel])
+    return result
 
 
 def separated(layer: Conv2D, rank: int) -> Separation:
