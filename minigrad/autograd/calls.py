@@ -6,7 +6,7 @@ the loops written out: recording an operation is what a training step does most 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _FLOAT64 = np.dtype("float64")
 _NO_PARAMS: dict[str, Any] = {}
-_ndarray = np.ndarray
+_ndarray: Any = np.ndarray
 _new = object.__new__
 
 
@@ -57,7 +57,7 @@ def _result(op: Primitive, out: Any) -> Any:
     if isinstance(out, (np.generic, int, float)):
         out = np.asarray(out)
     if isinstance(out, np.ndarray):
-        out.setflags(False)
+        out.setflags(write=False)
         return out
     if devices.is_array(out):
         return out
@@ -79,6 +79,18 @@ def _narrow(op: Primitive, arrays: Any, params: dict[str, Any], out: Any) -> Any
         arrays = [a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays]
         return _result(op, op.forward(*arrays, **params))
     return _result(op, out.astype(config.floatx()))
+
+
+def _together(op: Primitive, args: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Return arrays on one device, after a forward has failed; raise what it raised if they were.
+
+    NumPy arrays and lists go where the tensors are. Tensors are moved by who made them.
+    """
+    if len({devices.device_of(array) for array in arrays if devices.is_array(array)}) < 2:
+        raise
+    devices.check_same(op.name, *[arg.data for arg in args if isinstance(arg, Tensor)])
+    home = next(arg.device for arg in args if isinstance(arg, Tensor))
+    return [devices.to_device(x, home) if devices.is_array(x) else x for x in arrays]
 
 
 def unary(op: Primitive) -> Callable[..., Tensor]:
@@ -141,8 +153,8 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
         try:
             out = forward(x, y)
         except Exception:
-            devices.check_same(op.name, x, y)
-            raise
+            x, y = _together(op, (a, b), (x, y))
+            out = forward(x, y)
         if type(out) is _ndarray:
             out.setflags(False)
         else:
@@ -203,8 +215,8 @@ def general(op: Primitive) -> Callable[..., Tensor]:
         try:
             out = forward(*arrays, **params)
         except Exception:
-            devices.check_same(op.name, *arrays)
-            raise
+            arrays = _together(op, args, arrays)
+            out = forward(*arrays, **params)
         if op.saves:
             out, saved = out
             params = {**params, "saved": saved}

@@ -25,6 +25,15 @@ from minigrad.kernels.cuda.runtime import cuda, jit
 __all__ = ["Tile", "columns_source", "product_kernel", "rows_source", "turned_put"]
 
 
+Source = tuple[Any, Any, int]
+"""Where a left factor comes from: fetch (to registers), put (from there to shared memory), and how
+many elements of scratch registers `fetch` needs."""
+RESIDENT = 512
+"""Threads that must fit on a multiprocessor together: leaves each of them 128 registers.
+
+The slow path, for rows that are no whole vectors, may have more: its addresses take registers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tile:
     """The sizes of a block's tile.
@@ -146,8 +155,8 @@ def turned_put(tile: Tile) -> Any:
 
 
 @functools.cache
-def rows_source(tile: Tile, aligned: bool) -> tuple[Any, Any]:
-    """Return (fetch, put) for a left factor (rows, inner), which is transposed into its slab."""
+def rows_source(tile: Tile, aligned: bool) -> Source:
+    """Return what `Source` says for a left factor (rows, inner), transposed into its slab."""
     width, threads = tile.width, tile.threads
     step = width if aligned else 1
     copy, _ = vectors(step)
@@ -158,7 +167,7 @@ def rows_source(tile: Tile, aligned: bool) -> tuple[Any, Any]:
     @jit(device=True)
     def fetch(
         part: Any, x: Any, extra: Any, shape: Any, k: Any, stop: Any, first: Any, rows: Any,
-        t: Any, a: Any, b: Any,
+        t: Any, scratch: Any,
     ) -> None:  # fmt: skip
         for q in range(share):
             at = uint32(t + uint32(q * threads))
@@ -172,22 +181,22 @@ def rows_source(tile: Tile, aligned: bool) -> tuple[Any, Any]:
                         i = uint32(uint32(row * stop) + uint32(column + uint32(v)))
                         copy(part, uint32(q * width + v), x, i)
 
-    return fetch, turned_put(tile)
+    return fetch, turned_put(tile), 1
 
 
 @functools.cache
-def columns_source(tile: Tile, aligned: bool) -> tuple[Any, Any]:
-    """Return (fetch, put) for a left factor (inner, rows): its slab is a part of it as it is."""
+def columns_source(tile: Tile, aligned: bool) -> Source:
+    """Return what `Source` says for a left factor (inner, rows): a slab is a part of it."""
     carry, put = slab_functions(tile, tile.rows, tile.left_stride, aligned)
 
     @jit(device=True)
     def fetch(
         part: Any, x: Any, extra: Any, shape: Any, k: Any, stop: Any, first: Any, rows: Any,
-        t: Any, a: Any, b: Any,
+        t: Any, scratch: Any,
     ) -> None:  # fmt: skip
         carry(part, x, k, stop, first, rows, t)
 
-    return fetch, put
+    return fetch, put, 1
 
 
 @functools.cache
@@ -260,7 +269,7 @@ def inner_functions(tile: Tile, aligned: bool) -> tuple[Any, Any, Any, Any]:
 
 
 @functools.cache
-def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
+def product_kernel(tile: Tile, source: Source, aligned: bool) -> Any:
     """Return a kernel for y[slice, r, c] = Σ_k left[r, k] kernel[k, c] + bias[c].
 
     A block computes one tile of the result, for one slice of the inner axis (blocks that share
@@ -277,7 +286,7 @@ def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
     Occupancy: at most 128 registers and 16640 bytes of shared memory per block of 256 threads: two
     blocks on a multiprocessor.
     """
-    fetch_left, put_left = source
+    fetch_left, put_left, scratch_size = source
     fetch, put = slab_functions(tile, tile.columns, tile.columns, aligned)
     place, start, multiply, finish = inner_functions(tile, aligned)
     width, side = tile.width, 2 * tile.width
@@ -285,9 +294,10 @@ def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
     both_a, both_b = 2 * slab_a, 2 * slab_b
     share_a, share_b = tile.share(tile.rows), tile.share(tile.columns)
     squares = side * side
+    resident = max(RESIDENT // tile.threads, 1) if aligned else 1
     depth, tile_rows, tile_columns = tile.depth, tile.rows, tile.columns
 
-    @jit(launch_bounds=tile.threads)
+    @jit(launch_bounds=(tile.threads, resident))
     def product(
         x: Any, extra: Any, shape: Any, kernel: Any, bias: Any, y: Any, rows: Any, columns: Any,
         inner: Any, length: Any, down: Any, across: Any, biased: Any,
@@ -297,6 +307,7 @@ def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
         result = cuda.local.array(squares, x.dtype)
         part_a = cuda.local.array(share_a, x.dtype)
         part_b = cuda.local.array(share_b, x.dtype)
+        scratch = cuda.local.array(scratch_size, x.dtype)
         a = cuda.local.array(side, x.dtype)
         b = cuda.local.array(side, x.dtype)
         t = uint32(cuda.threadIdx.x)
@@ -312,7 +323,7 @@ def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
         row, column = place(t)
         row, column = uint32(row * uint32(width)), uint32(column * uint32(width))
         start(result, bias, biased, uint32(first_column + column), columns, b)
-        fetch_left(part_a, x, extra, shape, k, stop, first_row, rows, t, a, b)
+        fetch_left(part_a, x, extra, shape, k, stop, first_row, rows, t, scratch)
         fetch(part_b, kernel, k, stop, first_column, columns, t)
         put_left(left, uint32(0), part_a, t)
         put(right, uint32(0), part_b, t)
@@ -321,7 +332,7 @@ def product_kernel(tile: Tile, source: tuple[Any, Any], aligned: bool) -> Any:
         while k < stop:
             k = uint32(k + uint32(depth))
             if k < stop:
-                fetch_left(part_a, x, extra, shape, k, stop, first_row, rows, t, a, b)
+                fetch_left(part_a, x, extra, shape, k, stop, first_row, rows, t, scratch)
                 fetch(part_b, kernel, k, stop, first_column, columns, t)
             at_a = uint32(uint32(now * uint32(slab_a)) + row)
             at_b = uint32(uint32(now * uint32(slab_b)) + column)

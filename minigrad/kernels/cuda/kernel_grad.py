@@ -62,6 +62,7 @@ def kernel_grad_kernel(
     ) -> None:  # fmt: skip
         held = cuda.shared.array(size, x.dtype)
         total = cuda.local.array(sums, x.dtype)
+        seen = cuda.local.array(sums, x.dtype)
         value = cuda.local.array(width, x.dtype)
         gradient = cuda.local.array(width, x.dtype)
         down_by = cuda.local.array(taps, uint32)
@@ -94,13 +95,18 @@ def kernel_grad_kernel(
                 j = uint32(uint32(pixel - uint32(above * out_breadth)) * uint32(sw))
                 n = quotient(above, by_height)
                 i = uint32(uint32(above - uint32(n * out_height)) * uint32(sh))
+                # All loads before the first sum: a thread waits for memory once, not for each tap.
                 for g in range(taps):
+                    for v in range(width):
+                        seen[g * width + v] = 0
                     r, s = uint32(i + down_by[g]), uint32(j + right_by[g])
                     if r < height and s < breadth:
                         at = uint32(uint32(uint32(uint32(n * height) + r) * breadth) + s)
-                        load(value, uint32(0), x, uint32(uint32(at * channels) + c))
-                        for v in range(width):
-                            total[g * width + v] += value[v] * gradient[v]
+                        at = uint32(uint32(at * channels) + c)
+                        load(seen, uint32(g * width), x, at)
+                for g in range(taps):
+                    for v in range(width):
+                        total[g * width + v] += seen[g * width + v] * gradient[v]
                 pixel = uint32(pixel + uint32(down))
         for g in range(taps):
             store(held, uint32(uint32(line * uint32(row)) + lane), total, uint32(g * width))

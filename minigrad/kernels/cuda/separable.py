@@ -22,7 +22,7 @@ from minigrad.kernels.cuda.depthwise import (
     depthwise_input_grad,
     window_of,
 )
-from minigrad.kernels.cuda.gemm import Tile, turned_put
+from minigrad.kernels.cuda.gemm import Source, Tile, turned_put
 from minigrad.kernels.cuda.intrinsics import vectors
 from minigrad.kernels.cuda.kernel_grad import depthwise_kernel_grad
 from minigrad.kernels.cuda.layout import (
@@ -47,10 +47,13 @@ from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
 
+TAPS = 9
+"""About as many taps are loaded before the first one is used."""
+
 
 @functools.cache
-def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) -> tuple[Any, Any]:
-    """Return (fetch, put) for a left factor that is a depthwise convolution of x, never stored.
+def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) -> Source:
+    """Return a `Source`: a depthwise convolution of x, computed on the way, never stored.
 
     Row p of the factor is output pixel p, column q is channel q of the features. Each thread
     computes vectors of ``width`` features (four channels of one pixel) for each slab; neighbouring
@@ -68,11 +71,13 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
     along = tile.depth // width
     total = tile.rows * along
     share = tile.share(tile.rows) // width
+    together = max(TAPS // kw, 1)
+    own = together * kw * width
 
     @jit(device=True)
     def fetch(
         part: Any, x: Any, kernel: Any, shape: Any, k: Any, stop: Any, first: Any, rows: Any,
-        t: Any, value: Any, weights: Any,
+        t: Any, seen: Any,
     ) -> None:  # fmt: skip
         height, breadth, channels, out_height, out_breadth, top, left, by_breadth, by_height = shape
         for p in range(share):
@@ -86,25 +91,35 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
                 j = uint32(pixel - uint32(above * out_breadth))
                 n = quotient(above, by_height)
                 i = uint32(above - uint32(n * out_height))
-                for a in range(kh):
-                    r = uint32(uint32(uint32(i * uint32(sh)) + uint32(a * dh)) - top)
-                    if r < height:
-                        row = uint32(uint32(uint32(n * height) + r) * breadth)
-                        for b in range(kw):
-                            s = uint32(uint32(uint32(j * uint32(sw)) + uint32(b * dw)) - left)
-                            if s < breadth:
-                                origin = uint32(uint32(row + s) * channels)
-                                tap = uint32(uint32(a * kw + b) * stop)
-                                for v in range(0, width, step):
-                                    e = uint32(q + uint32(v))
-                                    if e < stop:
-                                        c = uint32(origin + uint32(e // uint32(multiplier)))
-                                        load(value, uint32(0), x, c)
-                                        load(weights, uint32(0), kernel, uint32(tap + e))
-                                        for d in range(step):
-                                            part[p * width + v + d] += value[d] * weights[d]
+                # Whole rows of taps are loaded before they are used: a thread waits for memory
+                # once for each group of rows, not for each tap.
+                for group in range(0, kh, together):
+                    for g in range(together * kw):
+                        a, b = group + g // kw, g % kw
+                        r = uint32(uint32(uint32(i * uint32(sh)) + uint32(a * dh)) - top)
+                        s = uint32(uint32(uint32(j * uint32(sw)) + uint32(b * dw)) - left)
+                        for v in range(width):
+                            seen[g * width + v] = 0
+                        if a < kh and r < height and s < breadth:
+                            at = uint32(uint32(uint32(n * height) + r) * breadth)
+                            at = uint32(uint32(at + s) * channels)
+                            for v in range(0, width, step):
+                                e = uint32(q + uint32(v))
+                                if e < stop:
+                                    c = uint32(at + uint32(e // uint32(multiplier)))
+                                    load(seen, uint32(g * width + v), x, c)
+                    for g in range(together * kw):
+                        if group + g // kw < kh:
+                            tap = uint32(uint32(group * kw + g) * stop)
+                            for v in range(0, width, step):
+                                e = uint32(q + uint32(v))
+                                if e < stop:
+                                    load(seen, uint32(own), kernel, uint32(tap + e))
+                                    for d in range(step):
+                                        feature = seen[g * width + v + d] * seen[own + d]
+                                        part[p * width + v + d] += feature
 
-    return fetch, turned_put(tile)
+    return fetch, turned_put(tile), own + width
 
 
 def separable_forward(
