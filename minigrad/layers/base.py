@@ -129,6 +129,9 @@ class Layer(Weights):
         self._build_shape: Any = None
         self._building = False
         self.built = False
+        inner = vars(self).get("activation")
+        if isinstance(inner, Layer) and not inner.built:  # it computes with what this one computes
+            inner._dtype = self._dtype
         # Last, so that a constructor that fails uses up no name.
         self._name = auto_name(type(self)) if name is None else check_name(name)
 
@@ -279,6 +282,10 @@ class Layer(Weights):
         _calls.number, _calls.training = number, training
         try:
             output = self.call(tensors, *args, **kwargs)
+        except ValueError:
+            if self._infers_shapes:
+                self.compute_output_shape(shape)  # its errors name the layer and the shape
+            raise
         finally:
             _calls.number, _calls.training = before
         if not isinstance(output, (Tensor, list, tuple, dict)):
