@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from minigrad import config, ops
-from minigrad.autograd import Tensor, constant, wrap
+from minigrad.autograd import Tensor, constant, move, wrap
+from minigrad.kernels.devices import to_device
 from minigrad.layers.arguments import flag, full_input_shape, plain, resolve
 from minigrad.layers.building import guarded
 from minigrad.layers.naming import auto_name, check_name
@@ -302,8 +303,10 @@ class Layer(Weights):
     def _tensor(self, value: Any) -> Tensor:
         """Return an input as a tensor of the layer's dtype."""
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            return wrap(np.array(value, dtype=self._dtype))
+            return wrap(to_device(np.array(value, dtype=self._dtype), self._device))
         found = constant(value)
+        if found is not value:  # it was no tensor yet
+            move([found], self._device)
         if found.dtype == self._dtype:
             return found
         plain = not hasattr(value, "dtype")  # Python numbers take the dtype of what they meet

@@ -116,8 +116,8 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
                                 if e < stop:
                                     load(seen, uint32(own), kernel, uint32(tap + e))
                                     for d in range(step):
-                                        k = g * width + v + d
-                                        part[p * width + v + d] += seen[k] * seen[own + d]
+                                        feature = seen[g * width + v + d] * seen[own + d]
+                                        part[p * width + v + d] += feature
 
     return fetch, turned_put(tile), own + width
 
