@@ -1,10 +1,11 @@
-"""Callbacks: code that `fit` calls at the start and end of training, epochs and batches."""
+"""What all callbacks share: the moments at which `fit` calls them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Callback", "History"]
+__all__ = ["Callback", "Logs"]
 
 Logs = dict[str, float]
 
@@ -22,7 +23,10 @@ class Callback:
     model : Model
         The model in training.
     params : dict
-        ``epochs``, ``steps`` (batches in an epoch) and ``verbose``.
+        ``epochs``, ``steps`` (batches in an epoch) and ``verbose``; and ``initial_epoch`` and
+        ``seed``, which `on_train_begin` may change.
+    crew : list of Callback
+        All callbacks of the training, in their order; a `History` is the first.
 
     Examples
     --------
@@ -36,6 +40,7 @@ class Callback:
 
     model: Any = None
     params: dict[str, Any]
+    crew: Sequence[Callback] = ()
 
     def set_model(self, model: Any) -> None:
         """Remember the model; called before the training begins."""
@@ -63,36 +68,14 @@ class Callback:
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
         """Do something after a batch; ``logs`` are the means over the epoch so far."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what the callback remembers, as data that JSON can hold; see `set_state`."""
+        return {}
 
-class History(Callback):
-    """What happened in training: one number per epoch for the loss and for every metric.
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned; `BackupAndRestore` calls it after an interruption.
 
-    `fit` makes one, returns it and keeps it as ``model.history``.
-
-    Attributes
-    ----------
-    history : dict of str to list of float
-        ``loss``, the metrics, and ``val_loss``... if there was validation data.
-    epoch : list of int
-        The numbers of the epochs.
-
-    Examples
-    --------
-    >>> from minigrad import callbacks
-    >>> record = callbacks.History()
-    >>> record.on_epoch_end(0, {"loss": 2.0})
-    >>> record.on_epoch_end(1, {"loss": 1.5})
-    >>> record.history, record.epoch
-    ({'loss': [2.0, 1.5]}, [0, 1])
-    """
-
-    def __init__(self) -> None:
-        self.history: dict[str, list[float]] = {}
-        self.epoch: list[int] = []
-        self.params: dict[str, Any] = {}
-
-    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Append the epoch's numbers."""
-        self.epoch.append(epoch)
-        for name, value in logs.items():
-            self.history.setdefault(name, []).append(value)
+        By default every item becomes an attribute.
+        """
+        for name, value in state.items():
+            setattr(self, name, value)
