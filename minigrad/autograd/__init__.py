@@ -5,6 +5,7 @@ from minigrad.autograd.functional import grad
 from minigrad.autograd.graph import enable_grad, is_grad_enabled, no_grad
 from minigrad.autograd.primitive import Primitive, primitive
 from minigrad.autograd.tensor import Tensor, constant, move, wrap
+from minigrad.autograd.watching import watch
 
 __all__ = [
     "Primitive",
@@ -17,5 +18,6 @@ __all__ = [
     "no_grad",
     "primitive",
     "tensor",
+    "watch",
     "wrap",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import config
 from minigrad.autograd.graph import Leaf, Node, number, recording
 from minigrad.autograd.tensor import Tensor, constant, wrap
+from minigrad.autograd.watching import show, watchers
 from minigrad.kernels import devices
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
         data = x._data
         parent = x._node
         out = forward(data)
+        if watchers:
+            show(op.name, out)
         if type(out) is _ndarray:
             out.setflags(False)
         else:
@@ -155,6 +158,8 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
         except Exception:
             x, y = _together(op, (a, b), (x, y))
             out = forward(x, y)
+        if watchers:
+            show(op.name, out)
         if type(out) is _ndarray:
             out.setflags(False)
         else:
@@ -220,6 +225,8 @@ def general(op: Primitive) -> Callable[..., Tensor]:
         if op.saves:
             out, saved = out
             params = {**params, "saved": saved}
+        if watchers:
+            show(op.name, out)
         if type(out) is not _ndarray:
             out = _result(op, out)
         if op.broadcasts and out.dtype is _FLOAT64:

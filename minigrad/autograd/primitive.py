@@ -41,6 +41,7 @@ import numpy as np
 from minigrad.autograd import calls
 from minigrad.autograd.graph import Leaf, Node
 from minigrad.autograd.tensor import Tensor, wrap
+from minigrad.autograd.watching import show, watchers
 
 P = ParamSpec("P")
 Getter = Callable[[Node, Tensor, Any], Any]
@@ -164,6 +165,8 @@ class Primitive:
         parts: list[Tensor | None] = [None] * len(wants)
         for position, array in enumerate(arrays[: len(wants)]):
             if wants[position]:
+                if watchers:
+                    show(f"gradient of {self.name}", array)
                 parts[position] = self._fit(wrap(array), node.parents[position], position)
         return parts
 

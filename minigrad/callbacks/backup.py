@@ -59,9 +59,9 @@ class BackupAndRestore(Callback):
     True
     """
 
-    def __init__(
-        self, backup_dir: str | os.PathLike[str], delete_checkpoint: bool = True
-    ) -> None:
+    acts_last = True
+
+    def __init__(self, backup_dir: str | os.PathLike[str], delete_checkpoint: bool = True) -> None:
         self.path = Path(backup_dir) / "training.npz"
         self.delete_checkpoint = delete_checkpoint
 
@@ -79,12 +79,7 @@ class BackupAndRestore(Callback):
                 f"{[kind for kind, _ in info['callbacks']]}. Received: {kinds}"
             )
         self.params.update(seed=info["seed"], initial_epoch=info["epochs_done"])
-        self._states = [state for _, state in info["callbacks"]]
-
-    def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
-        """Give the other callbacks their states, after all of them have begun."""
-        others = [each for each in self.crew if each is not self]
-        for other, state in zip(others, vars(self).pop("_states", []), strict=False):
+        for other, (_, state) in zip(others, info["callbacks"], strict=True):
             other.set_state(state)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:

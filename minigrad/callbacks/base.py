@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["Callback", "Logs"]
 
@@ -26,7 +26,10 @@ class Callback:
         ``epochs``, ``steps`` (batches in an epoch) and ``verbose``; and ``initial_epoch`` and
         ``seed``, which `on_train_begin` may change.
     crew : list of Callback
-        All callbacks of the training, in their order; a `History` is the first.
+        All callbacks of the training, in their order: the user's, a `History`, and those that
+        act last.
+    acts_last : bool
+        Whether the callback is called after all others.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class Callback:
     model: Any = None
     params: dict[str, Any]
     crew: Sequence[Callback] = ()
+    acts_last: ClassVar[bool] = False
 
     def set_model(self, model: Any) -> None:
         """Remember the model; called before the training begins."""

@@ -42,19 +42,30 @@ class CSVLogger(Callback):
     ) -> None:
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self._names: list[str] | None = None
+        self._size: int | None = None  # how much of the file that is there stays; None for all
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Begin a new file, or read the names of the columns of the one that is there."""
-        self._names = None
-        if self.append and os.path.exists(self.filename):
-            with open(self.filename, newline="", encoding="utf-8") as file:
-                head = next(csv.reader(file, delimiter=self.separator), None)
+        """Start anew; the file is not touched before the first line is written."""
+        self._names, self._size = None, None if self.append else 0
+
+    def _open(self) -> None:
+        """Cut the file to what is to stay, and read the names of its columns."""
+        with open(self.filename, "a+", newline="", encoding="utf-8") as file:
+            if self._size is not None:
+                file.truncate(self._size)
+            file.seek(0)
+            head = next(csv.reader(file, delimiter=self.separator), None)
             self._names = head[1:] if head else None
-        else:
-            open(self.filename, "w", encoding="utf-8").close()
+        self._size = None
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the size of the file: what comes after it is written again."""
+        return {"_size": os.path.getsize(self.filename) if self._names else self._size}
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         """Write a line."""
+        if self._names is None:
+            self._open()
         with open(self.filename, "a", newline="", encoding="utf-8") as file:
             table = csv.writer(file, delimiter=self.separator, lineterminator="\n")
             if self._names is None:

@@ -26,7 +26,7 @@ from minigrad.layers.shapes import InputSpec, Shape
 from minigrad.layers.symbolic import holds_symbols, trace
 from minigrad.layers.weights import Weights
 
-__all__ = ["Layer", "Parameter"]
+__all__ = ["Layer", "Parameter", "current_layer"]
 
 
 class _Calls(threading.local):
@@ -34,10 +34,16 @@ class _Calls(threading.local):
 
     number = 0  # 0 outside of all calls
     training = False
+    layer: Layer | None = None  # the innermost one
 
 
 _calls = _Calls()
 _next_number = itertools.count(1).__next__
+
+
+def current_layer() -> Layer | None:
+    """Return the layer that is computing in this thread, the innermost one."""
+    return _calls.layer
 
 
 class Layer(Weights):
@@ -273,14 +279,14 @@ class Layer(Weights):
         else:
             self.build(shape)
 
-        before = _calls.number, _calls.training
+        before = _calls.number, _calls.training, _calls.layer
         number = before[0] or _next_number()
         training = before[1] if training is None else bool(training)
         if "training" in self._call_words or self._call_takes_any:
             kwargs["training"] = training
         if self._call_number != number:  # a second call within one outer call adds its losses
             self._call_number, self._call_losses = number, []
-        _calls.number, _calls.training = number, training
+        _calls.number, _calls.training, _calls.layer = number, training, self
         try:
             output = self.call(tensors, *args, **kwargs)
         except ValueError:
@@ -288,7 +294,7 @@ class Layer(Weights):
                 self.compute_output_shape(shape)  # its errors name the layer and the shape
             raise
         finally:
-            _calls.number, _calls.training = before
+            _calls.number, _calls.training, _calls.layer = before
         if not isinstance(output, (Tensor, list, tuple, dict)):
             raise TypeError(
                 f"call() of layer {self.name!r} must return a tensor: what NumPy computes has no "

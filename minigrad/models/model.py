@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -219,6 +219,14 @@ class Model(Trainer):
             model. The message says what differs; no weight has changed.
         """
         saving.read_weights(path, self._weights_for("loaded"))
+
+    def backup_training(self, path: FilePath, info: Mapping[str, Any]) -> None:
+        """Write what the rest of a training depends on; for `BackupAndRestore`."""
+        saving.backup_training(self, path, info)
+
+    def restore_training(self, path: FilePath) -> dict[str, Any]:
+        """Put back what `backup_training` wrote, all or nothing, and return its `info`."""
+        return saving.restore_training(self, path)
 
     # ------------------------------------------------------------------ inside
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad import layers, losses, metrics, optimizers
+from minigrad import layers, losses, metrics, optimizers, random
 from minigrad.autograd import Tensor
 from minigrad.models.archive import SHOWN, FilePath, read_arrays, write_arrays
 from minigrad.models.parts import named_weights
@@ -53,20 +53,17 @@ def read_weights(path: FilePath, weights: Mapping[str, Tensor]) -> None:
 
 def save_model(model: Model, path: FilePath, include_optimizer: bool = True) -> None:
     """Write a built model to a file, all or nothing: see `Model.save`."""
-    weights = named_weights(model)
-    arrays = {name: weight.numpy() for name, weight in weights.items()}
+    compiled = include_optimizer and model._metrics is not None
+    arrays, order = _state(model, compiled)
     info = {"model": layers.serialize(model), "build": model.get_build_config()}
-    if include_optimizer and model._metrics is not None:
-        names = {id(weight): name for name, weight in weights.items()}
-        state = model.optimizer.state_dict()
-        arrays.update({OPTIMIZER + name: array for name, array in state.items()})
+    if compiled:
+        assert model._metrics is not None
         info["compile"] = {
             "optimizer": optimizers.serialize(model.optimizer),
             "loss": losses.serialize(model.loss),
             "metrics": [metrics.serialize(each) for each in model._metrics.parts],
         }
-        # The optimizer's state has no names of its own, but the order of these weights.
-        info["optimized"] = [names[id(weight)] for weight in model.optimizer.parameters]
+        info["optimized"] = order
     try:
         json.dumps(info, allow_nan=False)
     except (TypeError, ValueError) as error:
@@ -129,11 +126,74 @@ def load_model(path: FilePath, compile: bool = True) -> Any:
     if compile and "compile" in info:
         parts = info["compile"]
         model.compile(parts["optimizer"], parts["loss"], parts["metrics"])
-        model.optimizer.build([weights[name] for name in info["optimized"]])
-        model.optimizer.load_state_dict(
-            {n.removeprefix(OPTIMIZER): a for n, a in arrays.items() if n.startswith(OPTIMIZER)}
-        )
+        _load_optimizer(model, arrays, info["optimized"])
     return model
+
+
+def backup_training(model: Model, path: FilePath, info: Mapping[str, Any]) -> None:
+    """Write what the rest of a training depends on: weights, optimizer, random numbers, `info`."""
+    arrays, order = _state(model, True)
+    rate = model.optimizer.get_rate()
+    state = {
+        "optimized": order,
+        "learning_rate": None if callable(rate) else rate,
+        "random": random.generator().bit_generator.state,
+        "layers": [g and g.bit_generator.state for g in _generators(model)],
+    }
+    write_arrays(path, arrays, {"training": {**info, "state": state}})
+
+
+def restore_training(model: Model, path: FilePath) -> dict[str, Any]:
+    """Put back what `backup_training` wrote, all or nothing, and return its `info`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, it is damaged, or belongs to another model or optimizer.
+    """
+    arrays, header = read_arrays(path)
+    if "training" not in header:
+        raise ValueError(f"{os.fspath(path)!r} is not the backup of a training.")
+    info: dict[str, Any] = header["training"]
+    state, weights = info["state"], named_weights(model)
+    _check(path, arrays, weights)
+    _load_optimizer(model, arrays, state["optimized"])
+    _assign(path, arrays, weights)
+    if state["learning_rate"] is not None:
+        model.optimizer.learning_rate = state["learning_rate"]
+    random.generator().bit_generator.state = state["random"]
+    for generator, saved in zip(_generators(model), state["layers"], strict=True):
+        if generator is not None:
+            generator.bit_generator.state = saved
+    return info
+
+
+def _generators(model: Model) -> list[np.random.Generator | None]:
+    """Return the own source of random numbers of every layer that has one."""
+    return [getattr(layer, "_generator", None) for layer in model._tree()]
+
+
+def _state(model: Model, with_optimizer: bool) -> tuple[dict[str, Any], list[str]]:
+    """Return all arrays of a model and its optimizer, and the names of the weights it knows.
+
+    The optimizer's state has no names of its own, but the order of these weights.
+    """
+    weights = named_weights(model)
+    arrays = {name: weight.numpy() for name, weight in weights.items()}
+    if not with_optimizer:
+        return arrays, []
+    names = {id(weight): name for name, weight in weights.items()}
+    state = model.optimizer.state_dict()
+    arrays.update({OPTIMIZER + name: array for name, array in state.items()})
+    return arrays, [names[id(weight)] for weight in model.optimizer.parameters]
+
+
+def _load_optimizer(model: Model, arrays: Mapping[str, Any], order: list[str]) -> None:
+    weights = named_weights(model)
+    model.optimizer.build([weights[name] for name in order])
+    model.optimizer.load_state_dict(
+        {n.removeprefix(OPTIMIZER): a for n, a in arrays.items() if n.startswith(OPTIMIZER)}
+    )
 
 
 def clone_model(model: Any) -> Any:
@@ -158,10 +218,10 @@ def clone_model(model: Any) -> Any:
     return copy
 
 
-def _assign(
+def _check(
     path: FilePath, arrays: Mapping[str, np.ndarray[Any, Any]], weights: Mapping[str, Tensor]
-) -> None:
-    """Give all weights their values from a file, or none if anything differs."""
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the weights in a file; raise ValueError if they do not fit those of a model."""
     arrays = {name: array for name, array in arrays.items() if not name.startswith(OPTIMIZER)}
     differences = []
     for name, weight in weights.items():
@@ -181,5 +241,13 @@ def _assign(
             f"The weights in {os.fspath(path)!r} do not fit this model, nothing was loaded: "
             f"{'; '.join(differences[:SHOWN])}{tail}."
         )
+    return arrays
+
+
+def _assign(
+    path: FilePath, arrays: Mapping[str, np.ndarray[Any, Any]], weights: Mapping[str, Tensor]
+) -> None:
+    """Give all weights their values from a file, or none if anything differs."""
+    arrays = _check(path, arrays, weights)
     for name, weight in weights.items():
         weight.assign(arrays[name])

@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
-from minigrad.layers import Layer
+from minigrad.layers import Layer, Parameter
 from minigrad.models.data import Array, Data
 from minigrad.models.metrics import Metrics
+from minigrad.models.numerics import NonFiniteError, check_step
 from minigrad.models.progress import Progress
 
 __all__ = ["Logs", "Steps", "tell"]
@@ -24,6 +25,7 @@ class Steps(Layer):
     optimizer: Any = None
     loss: Any = None
     stop_training: bool = False
+    on_nonfinite: Any = None  # what to call with the cause, instead of a step that would make NaNs
     _metrics: Metrics | None = None
 
     def _compiled(self, wanted: str) -> Metrics:
@@ -62,13 +64,16 @@ class Steps(Layer):
             loss = self._total_loss(y, outputs, weight)
             parameters = self.trainable_weights
             gradients = grad(loss, parameters)
+            if self.on_nonfinite is not None:
+                check_step(self, (x, y, weight), before, loss, gradients, parameters)
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
-        except BaseException:
-            for each, data in before:  # the forward pass has changed moving averages
-                if each.data is not data:
-                    each.assign(data)
-            raise
+        except BaseException as error:
+            restore(before)  # the forward pass has changed moving averages
+            if not isinstance(error, NonFiniteError):
+                raise
+            self.stop_training = True
+            self.on_nonfinite(str(error))
 
     def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
         with no_grad():
@@ -105,6 +110,13 @@ class Steps(Layer):
             self._test_step(x, y, weight, metrics)
             progress.step(metrics.results)
         return metrics.results()
+
+
+def restore(before: Sequence[tuple[Parameter, Array]]) -> None:
+    """Give weights the arrays that they had."""
+    for each, data in before:
+        if each.data is not data:
+            each.assign(data)
 
 
 def tell(crew: Sequence[Callback], event: str, *details: Any) -> None:

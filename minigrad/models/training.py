@@ -174,14 +174,23 @@ class Trainer(Steps):
         self.history = history
         self.stop_training = False
         steps = -(-len(data) // size)
-        params = {"epochs": epochs, "steps": steps, "verbose": verbose}
-        crew = [history, *followers]
+        params = {
+            "epochs": epochs,
+            "steps": steps,
+            "verbose": verbose,
+            "initial_epoch": initial_epoch,
+            "seed": seed,
+        }
+        # The history sees what other callbacks add to the logs.
+        crew = sorted([*followers, history], key=lambda each: each.acts_last)
         for follower in crew:
             follower.set_params(params)
             follower.set_model(self)
+            follower.crew = crew
         logs: Logs = {}
         tell(crew, "on_train_begin", {})
-        for epoch in range(initial_epoch, epochs):
+        seed = params["seed"]  # these two may have been changed by a callback
+        for epoch in range(params["initial_epoch"], epochs):
             tell(crew, "on_epoch_begin", epoch, {})
             order = random.generator(seed, (epoch,)).permutation(len(data)) if shuffle else None
             with Progress(f"Epoch {epoch + 1}/{epochs}", steps, verbose) as progress:

@@ -148,6 +148,10 @@ class Optimizer(Configurable):
             value = number(value, "learning_rate", minimum=0)
         self._learning_rate = value
 
+    def get_rate(self) -> float | Schedule:
+        """Return what `learning_rate` was set to: a number or a schedule."""
+        return self._learning_rate
+
     @property
     def variables(self) -> list[Array]:
         """All arrays of the state, parameter by parameter."""
