@@ -269,6 +269,7 @@ def _backward_band(
     channels, multiplier, bands, images = sizes[12], sizes[13], sizes[21], sizes[22]
     features = channels * multiplier
     offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    side = np.empty((width + sizes[7]) * channels, x.dtype)
     g = at(pointer(d_depthwise), band * (len(d_depthwise) // bands))
     # Input rows and output rows that lie at the same height are visited in turn: they use the same
     # pieces of x and dt, which are in the cache then.
@@ -280,6 +281,7 @@ def _backward_band(
             add_kernel_grad(
                 g, at(pointer(x), image * height * width * channels), i,
                 at(pointer(dt), out_row * out_width * features), sizes, channels, multiplier,
+                pointer(side),
             )  # fmt: skip
         stop = rows_end if len(dx) > 0 else row
         if len(dx) > 0 and out_row + 1 < last:
@@ -289,7 +291,8 @@ def _backward_band(
             input_grad_row(
                 at(pointer(dx), row * width * channels), r,
                 at(pointer(dt), image * out_height * out_width * features), pointer(depthwise),
-                sizes, channels, multiplier, pointer(offsets),
+                sizes, channels, multiplier, pointer(offsets), pointer(side),
             )  # fmt: skip
             row += 1
     keep(offsets)
+    keep(side)
