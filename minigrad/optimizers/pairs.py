@@ -16,35 +16,40 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
     """Return the pairs that take part in this step, with gradients as arrays."""
     checked: list[tuple[Array, Tensor]] = []
     missing = []
-    seen: set[int] = set()
     for position, (gradient, parameter) in enumerate(pairs):
         if not isinstance(parameter, Tensor):
             raise TypeError(
                 "apply_gradients() takes pairs of (gradient, parameter), in this order; a "
                 f"parameter is a Tensor. Received: {type(parameter).__name__}"
             )
-        label = _label(parameter, position)
-        if id(parameter) in seen:
-            raise ValueError(f"Each parameter can be given once only. Received twice: {label}")
-        seen.add(id(parameter))
         if not parameter.requires_grad:
             continue
         if not parameter.is_leaf:
             raise ValueError(
                 f"Only parameters can be updated, not the results of operations. "
-                f"Received: {label}, the result of '{parameter.op}'"
+                f"Received: {_label(parameter, position)}, the result of '{parameter.op}'"
             )
         if gradient is None:
-            missing.append(label)
+            missing.append(_label(parameter, position))
             continue
-        array = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
-        if array.shape != parameter.shape or array.dtype != parameter.dtype:
+        array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+        data = parameter._data
+        if array.shape != data.shape or array.dtype != data.dtype:
             raise ValueError(
                 f"A gradient must have the shape and dtype of its parameter. Expected "
-                f"{parameter.dtype}{list(parameter.shape)} for {label}. "
+                f"{data.dtype}{list(data.shape)} for {_label(parameter, position)}. "
                 f"Received: {array.dtype}{list(array.shape)}"
             )
         checked.append((array, parameter))
+    if len({id(parameter) for _, parameter in pairs}) < len(pairs):
+        seen: set[int] = set()
+        for position, (_, parameter) in enumerate(pairs):
+            if id(parameter) in seen:
+                raise ValueError(
+                    f"Each parameter can be given once only. Received twice: "
+                    f"{_label(parameter, position)}"
+                )
+            seen.add(id(parameter))
     if missing and not checked:
         raise ValueError(
             "There is no gradient for any parameter: call backward() on the loss first, and "
@@ -71,7 +76,7 @@ def constrained(parameter: Tensor, value: Array) -> Array:
         return value
     with no_grad():
         projected = constraint(Tensor(value))
-    array: Array = projected.data if isinstance(projected, Tensor) else np.asarray(projected)
+    array: Array = Tensor(projected, dtype=parameter.dtype).data
     if array.shape != parameter.shape:
         raise ValueError(
             f"A constraint must keep the shape {parameter.shape}. "
