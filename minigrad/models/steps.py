@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from minigrad._atomic import set_attributes
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.callbacks import Callback
 from minigrad.layers import Layer
@@ -54,7 +55,8 @@ class Steps(Layer):
         if not self.built:
             with no_grad():
                 self._outputs(x[:1], training=False)
-        before = [(each, each.data) for each in self.weights]
+        before = [(each, "_data", each.data) for each in self.weights]
+        iterations = self.optimizer.iterations
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
@@ -63,9 +65,8 @@ class Steps(Layer):
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException:
-            for each, data in before:  # the forward pass has changed moving averages
-                if each.data is not data:
-                    each.assign(data)
+            if self.optimizer.iterations == iterations:  # otherwise the step is complete
+                set_attributes(before)  # the forward pass has changed moving averages
             raise
 
     def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
