@@ -30,7 +30,7 @@ class SimulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
     array([2., 3.])
     >>> x + np.ones(2)
     Traceback (most recent call last):
-    TypeError: ...
+    TypeError: An array on the device and a NumPy array do not mix.
     """
 
     __slots__ = ("host",)
@@ -76,6 +76,8 @@ class SimulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
         return _wrap(getattr(ufunc, method)(*_unwrap(inputs), **_unwrap(options)))
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        if function in (np.array, np.asarray) and isinstance(args[0], np.ndarray):
+            args = (SimulatedArray(args[0]), *args[1:])  # with like=..., it is copied to the device
         return _wrap(function(*_unwrap(args), **_unwrap(options)))
 
     def __getitem__(self, key: Any) -> Any:

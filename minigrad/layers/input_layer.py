@@ -76,7 +76,7 @@ class InputLayer(Layer):
         return to_shape(input_shape)
 
 
-def Input(  # noqa: N802 - Keras' name
+def Input(
     shape: Any = None,
     batch_size: int | None = None,
     name: str | None = None,
@@ -121,9 +121,10 @@ def Input(  # noqa: N802 - Keras' name
     >>> model.output_shape
     (None, 4)
     """
-    return InputLayer(
+    found: Symbol = InputLayer(
         shape, batch_size=batch_size, name=name, dtype=dtype, batch_shape=batch_shape
     ).symbol
+    return found
 
 
 register(InputLayer)

@@ -11,6 +11,7 @@ Examples
 from minigrad.models.functional import Functional
 from minigrad.models.model import Model
 from minigrad.models.parts import named_weights
+from minigrad.models.saving import clone_model, load_model
 from minigrad.models.sequential import Sequential
 from minigrad.models.summary import LayerSummary, ModelSummary, summarize
 
@@ -20,6 +21,8 @@ __all__ = [
     "Model",
     "ModelSummary",
     "Sequential",
+    "clone_model",
+    "load_model",
     "named_weights",
     "summarize",
 ]

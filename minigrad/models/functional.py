@@ -117,6 +117,10 @@ class Functional(Model):
         names = ", ".join(layer.name for layer in self._layers)
         raise ValueError(f"No layer is named {name!r}. Layers of '{self.name}': {names}")
 
+    def build(self, input_shape: Any) -> None:
+        """Check the shape; the weights exist already."""
+        self._check_input_shape(shape_of(input_shape))
+
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
         return self._run(inputs, lambda call, values: call.layer(values, **call.words))
@@ -127,17 +131,24 @@ class Functional(Model):
         self._check_input_shape(shapes)
         return self._run(shapes, lambda call, values: output_shapes(call.layer, values, call.words))
 
+    def traced(self, input_shape: Any) -> list[tuple[Layer, Any, Any]]:
+        """Return all calls as (layer, shape of its input, shape of its output), in their order."""
+        inputs = [call for call in self._calls if call.inputs is None]
+        shapes = shape_of(input_shape)
+        given = shapes if isinstance(shapes, list) else [shapes]
+        found = [(call.layer, x, x) for call, x in zip(inputs, given, strict=True)]
+
+        def note(call: LayerCall, before: Any) -> Any:
+            after = output_shapes(call.layer, before, call.words)
+            found.append((call.layer, before, after))
+            return after
+
+        self._run(shapes, note)
+        return found
+
     def macs(self, input_shape: Any) -> int:
         """Return the multiply-adds for one example; a layer called twice counts twice."""
-        total = 0
-
-        def count(call: LayerCall, shapes: Any) -> Any:
-            nonlocal total
-            total += layer_macs(call.layer, shapes)
-            return output_shapes(call.layer, shapes, call.words)
-
-        self._run(shape_of(input_shape), count)
-        return total
+        return sum(layer_macs(layer, before) for layer, before, _ in self.traced(input_shape))
 
     def get_config(self) -> dict[str, Any]:
         """Return layers and calls as plain data: a symbol is [number of its call, its index]."""
@@ -198,10 +209,8 @@ class Functional(Model):
                     found = compute(call, arguments)
                 except ValueError as error:
                     raise self._failure(call, arguments, error) from error
-                several = isinstance(call.outputs, list)
-                outputs = zip(call.outputs, found) if several else [(call.outputs, found)]
-                for symbol, value in outputs:
-                    values[id(symbol)] = value
+                results = found if isinstance(call.outputs, list) else [found]
+                values.update(zip(map(id, _flat(call.outputs)), results, strict=True))
             for symbol in drops:
                 del values[symbol]
         return map_structure(lambda symbol: values[id(symbol)], self.outputs)
@@ -282,3 +291,6 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         waiting.append((call, True))
         waiting += [(symbol.source, False) for symbol in reversed(_flat(call.inputs))]
     return list(order.values())
+
+
+registry.register(Functional)

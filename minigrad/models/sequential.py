@@ -241,3 +241,6 @@ def _check(layers: list[Any], model: Sequential) -> None:
                 "Sequential must be a new one with a name of its own."
             )
         seen[layer.name] = layer
+
+
+registry.register(Sequential)

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, normalize_axes
+from minigrad.autograd import Tensor, primitive
+from minigrad.ops._common import Axis, Operand, constants, kept_shape, normalize_axes
 from minigrad.ops.elementwise import exp
 from minigrad.ops.indexing import one_hot
 from minigrad.ops.reduction import _floating, _sum
@@ -23,9 +23,12 @@ from minigrad.ops.shape import spread
 
 def _top(x: Any, axes: tuple[int, ...]) -> Any:
     """Return the largest element along axes, but 0 where it is not finite."""
-    top = np.maximum.reduce(x, axis=axes, keepdims=True, initial=-np.inf)
+    kept = kept_shape(x.shape, axes)
+    if not x.size:
+        return np.zeros(kept, x.dtype, like=x)
+    top = np.max(x, axis=axes, keepdims=True)
     finite = np.isfinite(top)
-    return top if finite.all() else np.where(finite, top, np.zeros((), x.dtype))
+    return top if finite.all() else np.where(finite, top, x.dtype.type(0))
 
 
 def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -68,7 +71,7 @@ def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
     powers = np.exp(x - _top(x, axes))
     total = np.sum(powers, axis=axes, keepdims=True)
-    return powers / np.where(total == 0, np.ones((), x.dtype), total)
+    return powers / np.where(total == 0, x.dtype.type(1), total)
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -91,7 +94,7 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
     _, shifted, total = _log_sum(x, axes)
-    return shifted - np.where(total == -np.inf, np.zeros((), x.dtype), total)
+    return shifted - np.where(total == -np.inf, x.dtype.type(0), total)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -110,10 +113,10 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
 def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
     """Return the gradient of `_sparse_cross_entropy` on arrays."""
     powers, total, place = saved
-    part = powers / np.where(total == 0, np.ones((), total.dtype), total)
+    part = powers / np.where(total == 0, total.dtype.type(1), total)
     part[place] -= 1
     part *= g.reshape(-1, 1)
-    return (part.reshape(*labels.shape, -1),)
+    return (part.reshape(*labels.shape, powers.shape[1]),)
 
 
 @primitive(
@@ -126,10 +129,10 @@ def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
     rows = logits.reshape(-1, logits.shape[-1])
-    place = np.arange(len(rows)), labels.reshape(-1)
+    place = np.arange(len(rows), like=rows), labels.reshape(-1)
     shifted = rows - _top(rows, (1,))
     powers = np.exp(shifted)
-    total = np.add.reduce(powers, axis=1, keepdims=True)
+    total = np.sum(powers, axis=1, keepdims=True)
     with np.errstate(divide="ignore"):  # log(0) = -inf is meant
         losses = np.log(total[:, 0]) - shifted[place]
     return losses.reshape(labels.shape), (powers, total, place)
@@ -146,7 +149,7 @@ def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 )
 def _dense_cross_entropy(logits: Any, labels: Any) -> Any:
     logs = _log_softmax.primitive.forward(logits, (logits.ndim - 1,))  # type: ignore[attr-defined]
-    logs = np.where(labels == 0, np.zeros((), logits.dtype), logs)  # 0 log 0 is 0, not NaN
+    logs = np.where(labels == 0, logits.dtype.type(0), logs)  # 0 log 0 is 0, not NaN
     return -np.sum(labels * logs, axis=-1)
 
 
@@ -179,7 +182,8 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
     >>> mg.ops.softmax_cross_entropy(logits, [0, 1]).numpy()
     array([0.6931472, 0.       ], dtype=float32)
     """
-    logits, labels = _floating(logits), constant(labels)
+    logits, labels = constants(logits, labels)
+    logits = _floating(logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(
             f"softmax_cross_entropy() needs logits with a last axis of classes. "
@@ -201,6 +205,6 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
     if labels.size and (labels.data.min() < 0 or labels.data.max() >= classes):
         raise ValueError(
             f"Labels must be from 0 to {classes - 1} for logits of shape {logits.shape}. "
-            f"Received: labels from {labels.data.min()} to {labels.data.max()}"
+            f"Received: labels from {int(labels.data.min())} to {int(labels.data.max())}"
         )
     return _sparse_cross_entropy(logits, labels)

@@ -23,6 +23,7 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import (
     convolve_row,
@@ -54,7 +55,7 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     _, _, channels, multiplier = kernel.shape
     plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
     wide = _repeated(kernel, plan.wide, plan.sizes)
-    y = np.empty((*plan.shape[:3], channels * multiplier), x.dtype)
+    y = empty((*plan.shape[:3], channels * multiplier), x.dtype)
     out, zeros = y.reshape(-1), plan.zeros
     _forward_run(plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes)
     return from_last(y, geometry.data_format)
@@ -69,7 +70,7 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
     _, _, channels, multiplier = kernel.shape
     plan = separable_plan(geometry, len(dy), channels, multiplier, 0, dy.dtype)
     wide = _repeated(kernel, plan.wide, plan.sizes)
-    dx = np.empty((len(dy), *geometry.input_size, channels), dy.dtype)
+    dx = empty((len(dy), *geometry.input_size, channels), dy.dtype)
     out, zeros = dx.reshape(-1), plan.zeros
     _input_grad_band(
         plan.bands, plan.work, _by_planes(dy, multiplier), wide, zeros, zeros, out, out, out,
@@ -86,7 +87,7 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
         x, multiplier = repeat_channels(x, multiplier), 1
     channels = x.shape[3]
     plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
-    sums = np.zeros((plan.bands, plan.wide), x.dtype)
+    sums = zeroed((plan.bands, plan.wide), x.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
     _kernel_grad_band(
         plan.bands, plan.work, flat(x), _by_planes(dy, multiplier), zeros, zeros, out, out, out,
@@ -120,7 +121,7 @@ def total_of_kernel_grads(
 def _repeated(kernel: Array, size: int, sizes: Numbers) -> Array:
     """Return a kernel by planes, (M, kh, kw, C), and repeated: `rows.repeat_kernel`."""
     planes = flat(kernel.transpose(3, 0, 1, 2) if kernel.shape[3] > 1 else kernel)
-    wide = np.empty(size, kernel.dtype)
+    wide = empty(size, kernel.dtype)
     _repeat(1, size, planes, planes, planes, planes, wide, wide, wide, sizes)
     return flat(wide)
 

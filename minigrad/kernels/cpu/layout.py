@@ -3,17 +3,21 @@
 Kernels see C-contiguous arrays with the channels last, and their inputs are read-only. So each
 kernel is compiled once per dtype, cannot write to its inputs (the compiler refuses), and its
 innermost loop runs over neighbouring channels, which processors like. Arrays with channels first
-are transposed on the way in and out: one pass over memory, small beside a convolution's work.
+are transposed on the way in and out, at the speed of a copy (`_transpose_run`).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
+from minigrad.kernels.cpu.jit import DISABLE_JIT, kernel
+from minigrad.kernels.cpu.memory import empty
+from minigrad.kernels.cpu.simd import Pointer, at, lanes, load_square, pointer, store_tile
 
 __all__ = [
     "Array",
@@ -34,16 +38,83 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 MOST_CHUNKS = 64
 MOST_PARTIAL_SUMS = 1 << 20
+TRANSPOSE_RUN = 1 << 15
+"""Elements of a matrix that one task transposes."""
 
 
 def to_last(x: Array, data_format: DataFormat) -> Array:
     """Return images with the channels last, C-contiguous; a copy only where they are first."""
-    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if data_format == "channels_first" else x
+    if data_format == "channels_last":
+        return x
+    n, channels, height, width = x.shape
+    return _transposed(x, n, channels, height * width).reshape(n, height, width, channels)
 
 
 def from_last(x: Array, data_format: DataFormat) -> Array:
     """Return channels_last images in `data_format`, C-contiguous: the inverse of `to_last`."""
-    return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if data_format == "channels_first" else x
+    if data_format == "channels_last":
+        return x
+    n, height, width, channels = x.shape
+    return _transposed(x, n, height * width, channels).reshape(n, channels, height, width)
+
+
+def _transposed(x: Array, count: int, rows: int, columns: int) -> Array:
+    """Return `count` C-contiguous matrices, (rows, columns) -> (columns, rows)."""
+    if rows == 1 or columns == 1:  # in memory, they look the same
+        return x
+    if DISABLE_JIT or x.dtype.kind != "f":  # the latter are positions of maxima
+        return np.ascontiguousarray(x.reshape(count, rows, columns).transpose(0, 2, 1))
+    x, y, sizes = flat(x), empty(x.size, x.dtype), _transpose_sizes(count, rows, columns)
+    _transpose_run(count * int(sizes[2]), 4 * x.size, x, x, x, x, y, y, y, sizes)
+    return y
+
+
+@lru_cache(maxsize=1024)
+def _transpose_sizes(count: int, rows: int, columns: int) -> Numbers:
+    """Return rows, columns and runs per matrix: a run of columns has about 128 kB."""
+    runs = -(-columns // max(64, TRANSPOSE_RUN // rows // 64 * 64))
+    sizes = np.array([rows, columns, runs], np.int64)
+    sizes.setflags(write=False)
+    return sizes
+
+
+@kernel(parallel=True)
+def _transpose_run(
+    number: int, x: Array, _b: Array, _c: Array, _d: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Transpose a run of a matrix' columns, in squares that stay in registers.
+
+    Four squares side by side use whole cache lines, of what is read and of what is written: the
+    lines of neighbouring rows lie far apart, and would be gone before they are needed again.
+    """
+    rows, columns, runs = sizes[0], sizes[1], sizes[2]
+    matrix, run = number // runs, number % runs
+    source = at(pointer(x), matrix * rows * columns)
+    target = at(pointer(y), matrix * rows * columns)
+    side = 4 * lanes(source)
+    squares = (columns + side - 1) // side
+    first, last = run * squares // runs * side, min(columns, (run + 1) * squares // runs * side)
+    for column in range(first, last, side):
+        end = min(last, column + side)
+        for row in range(0, rows, lanes(source)):
+            _transpose_block(source, target, rows, columns, row, column, end)
+
+
+@kernel(inner=True)
+def _transpose_block(
+    x: Pointer, y: Pointer, rows: int, columns: int, row: int, column: int, end: int
+) -> None:
+    """Transpose some columns of as many rows as a vector has lanes."""
+    one = lanes(x)
+    if row + one <= rows:
+        while column + one <= end:
+            square = load_square(x, row * columns + column, columns)
+            store_tile(square, y, column * rows + row, rows, None)
+            column += one
+    for c in range(column, end):
+        for r in range(row, min(rows, row + one)):
+            y[c * rows + r] = x[r * columns + c]
 
 
 def read_only(x: Array) -> Array:

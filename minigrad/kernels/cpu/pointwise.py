@@ -9,8 +9,6 @@ A task owns a run of pixels; where Q is large, a task of its gradient owns a blo
 
 from __future__ import annotations
 
-import numpy as np
-
 from minigrad._validate import DataFormat
 from minigrad.kernels.cpu.gemm import (
     add_column_sums,
@@ -20,6 +18,7 @@ from minigrad.kernels.cpu.gemm import (
 )
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.plan import pointwise_plan
 from minigrad.kernels.cpu.simd import at, pointer
 
@@ -48,7 +47,7 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     inputs, outputs = x.shape[3], dy.shape[3]
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
     plan = pointwise_plan(pixels, inputs, outputs, inputs, 1, x.dtype)
-    sums = np.zeros((plan.chunks, 1, 1, inputs, outputs), x.dtype)
+    sums = zeroed((plan.chunks, 1, 1, inputs, outputs), x.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
     _kernel_grad_block(
         plan.chunks * plan.blocks, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out,
@@ -62,7 +61,7 @@ def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     dy = to_last(dy, data_format)
     outputs = dy.shape[3]
     plan = pointwise_plan(dy.shape[0] * dy.shape[1] * dy.shape[2], 1, outputs, 1, 1, dy.dtype)
-    sums = np.zeros((plan.chunks, outputs), dy.dtype)
+    sums = zeroed((plan.chunks, outputs), dy.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
     _bias_grad_chunk(plan.chunks, dy.size, flat(dy), zeros, zeros, zeros, out, out, out, plan.sizes)
     return sums[0] if plan.chunks == 1 else add_chunks(sums)
@@ -75,11 +74,11 @@ def _product(
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
     plan = pointwise_plan(pixels, depth, outputs, row, column, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
-    packed = np.empty(plan.packed, x.dtype)
+    packed = empty(plan.packed, x.dtype)
     _pack(
         plan.panels, plan.packed, flat(matrix), zeros, zeros, zeros, packed, packed, packed, sizes
     )
-    y = np.empty((*x.shape[:3], outputs), x.dtype)
+    y = empty((*x.shape[:3], outputs), x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,

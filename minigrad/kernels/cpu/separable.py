@@ -46,6 +46,7 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, keep, pointer
@@ -70,11 +71,11 @@ def separable_forward(
     plan = separable_plan(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype
     )
-    wide, packed = np.empty(plan.wide, x.dtype), np.empty(plan.packed, x.dtype)
+    wide, packed = empty(plan.wide, x.dtype), empty(plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
     _pack(plan.panels, plan.packed, depthwise, pointwise, zeros, zeros, wide, packed, packed, sizes)
-    y = np.empty(plan.shape, x.dtype)
+    y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), flat(wide), flat(packed),
@@ -103,19 +104,19 @@ def separable_backward(
     plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
     zeros, dtype = plan.zeros, x.dtype
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
-    wide, packed = np.empty(plan.wide, dtype), np.empty(plan.packed_transposed, dtype)
+    wide, packed = empty(plan.wide, dtype), empty(plan.packed_transposed, dtype)
     _pack_transposed(
         plan.panels_transposed, plan.packed, depthwise, pointwise, zeros, zeros,
         wide, packed, packed, plan.sizes,
     )  # fmt: skip
     kernels, panels = flat(wide), flat(packed)
-    dx = np.empty(x.shape if need_dx else (len(x), 0), dtype)
-    dt = np.empty(plan.group_features, dtype)
-    t = np.empty(plan.group_features if plan.by_blocks else 0, dtype)
+    dx = empty(x.shape if need_dx else (len(x), 0), dtype)
+    dt = empty(plan.group_features, dtype)
+    t = empty(plan.group_features if plan.by_blocks else 0, dtype)
     # Per chunk: the gradient of Q (where it is summed by runs), then that of the bias.
-    sums = np.zeros((plan.chunks, (0 if plan.by_blocks else features * filters) + filters), dtype)
-    d_pointwise = np.zeros(features * filters if plan.by_blocks else 0, dtype)
-    d_depthwise = np.zeros((plan.bands, plan.wide), dtype)
+    sums = zeroed((plan.chunks, (0 if plan.by_blocks else features * filters) + filters), dtype)
+    d_pointwise = zeroed(features * filters if plan.by_blocks else 0, dtype)
+    d_depthwise = zeroed((plan.bands, plan.wide), dtype)
     for first, last, sizes in plan.groups:
         images, gradients = flat(x[first:last]), flat(dy[first:last])
         share = plan.work * (last - first) // max(len(x), 1)
@@ -215,8 +216,10 @@ def _backward_runs(
     size = (0 if by_blocks else features * filters) + filters
     zeros = np.zeros(features, x.dtype)
     scratch = np.empty(0 if by_blocks else run * features, x.dtype)
-    for first in range(chunk * run, pixels, chunks * run):
-        count = min(run, pixels - first)
+    # Tiles are twelve pixels high: so are the borders between chunks, and those between runs.
+    last = pixels if chunk + 1 == chunks else (chunk + 1) * pixels // chunks // 12 * 12
+    for first in range(chunk * pixels // chunks // 12 * 12, last, run):
+        count = min(run, last - first)
         gradient = at(pointer(dy), first * filters)
         t_run = at(pointer(t), first * features) if by_blocks else pointer(scratch)
         features_of_pixels(

@@ -24,13 +24,13 @@ from minigrad.kernels.cuda.layout import (
 from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["depthwise_forward", "depthwise_input_grad"]
+__all__ = ["Window", "depthwise_forward", "depthwise_input_grad", "window_of"]
 
 THREADS = 128
 COLUMNS = 2
 """Neighbouring output pixels of a row that one thread computes: they share input pixels."""
 ENOUGH_THREADS = 1 << 18
-"""From here on, threads take several rows each instead of being more (an H100 runs 2**18 at once)."""
+"""From here on, threads take several rows each instead of being more (an H100 runs 2**18)."""
 ROWS = 8
 """The most rows that a thread takes."""
 HELD_TAPS = 9
@@ -50,7 +50,7 @@ def forward_kernel(
     groups of ``columns`` output pixels, then groups of rows, then images. So neighbouring threads
     read neighbouring addresses. A thread keeps its part of the kernel in registers (unless there
     are too many taps, ``held``) and goes down its rows; an input pixel is loaded once for all the
-    output pixels of the thread that see it in that row. ``flipped`` turns the kernel by 180 degrees,
+    output pixels of the thread that see it in that row. ``flipped`` gives the kernel half a turn,
     which makes the gradient of the input from this kernel, at stride 1.
 
     The twin is `minigrad.kernels.reference.depthwise_forward`.
@@ -189,6 +189,12 @@ def input_grad_kernel(window: Window, width: int, multiplier: int) -> Any:
     return gather
 
 
+def window_of(geometry: ConvGeometry) -> Window:
+    """Return the numbers that become constants of a kernel's code."""
+    (kh, kw), (sh, sw), (dh, dw) = geometry.kernel_size, geometry.strides, geometry.dilation_rate
+    return kh, kw, sh, sw, dh, dw
+
+
 def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     """Convolve each channel with its own kernels; see `minigrad.kernels.depthwise_forward`."""
     check_geometry(geometry)
@@ -196,8 +202,7 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     multiplier = kernel.shape[3]
     y = empty((len(x), *geometry.output_size, kernel.shape[2] * multiplier), x.dtype)
     (top, _), (left, _) = geometry.pads
-    window = (*geometry.kernel_size, *geometry.strides, *geometry.dilation_rate)
-    _forward(x, kernel, y, window, (top, left), multiplier, flipped=False)
+    _forward(x, kernel, y, window_of(geometry), (top, left), multiplier, flipped=False)
     return from_last(y, geometry.data_format)
 
 
@@ -212,7 +217,7 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
     height, width = geometry.input_size
     dx = empty((len(dy), height, width, channels), dy.dtype)
     (top, _), (left, _) = geometry.pads
-    window = (*geometry.kernel_size, *geometry.strides, *geometry.dilation_rate)
+    window = window_of(geometry)
     if geometry.strides == (1, 1) and multiplier == 1:
         kh, kw, _, _, dh, dw = window
         _forward(dy, kernel, dx, window, ((kh - 1) * dh - top, (kw - 1) * dw - left), 1, True)

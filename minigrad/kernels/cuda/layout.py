@@ -84,7 +84,7 @@ def run(kernel: Any, threads: int, block: int, *arguments: Any) -> None:
 
 
 def vector_width(sizes: tuple[int, ...], *arrays: Array) -> int:
-    """Return how many elements of these arrays a 128-bit load may take: 4, 2, or 1 where it may not.
+    """Return how many elements a 128-bit load of these arrays takes: 4, 2, or 1 where it may not.
 
     It may where all vectors start on a multiple of 16 bytes: the sizes (the lengths of the rows
     that vectors lie in) are multiples of a vector, and the arrays start on such an address.

@@ -22,7 +22,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numba
 import numpy as np
@@ -30,11 +30,12 @@ import numpy as np
 from minigrad.kernels.simulated import SimulatedArray
 
 __all__ = [
+    "adopt",
     "available",
     "blocks",
     "compute_capability",
-    "current_device",
     "cuda",
+    "current_device",
     "device_name",
     "empty",
     "intrinsic",
@@ -44,6 +45,7 @@ __all__ = [
     "reason",
     "require",
     "simulated",
+    "special",
     "synchronize",
     "upload",
     "zeros",
@@ -204,6 +206,10 @@ def synchronize() -> None:
 # --- kernels ----------------------------------------------------------------------------------
 
 
+@overload
+def jit(function: Callable[..., Any]) -> Any: ...
+@overload
+def jit(**options: Any) -> Callable[[Callable[..., Any]], Any]: ...
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Compile a kernel, or with ``device=True`` a function for kernels; policy lives here.
 
@@ -310,6 +316,19 @@ def _simulated_argument(value: Any) -> Any:
     return FakeCUDAArray(value)
 
 
+def special(name: str, x: Any) -> Any:
+    """Return a function of SciPy's collection that NumPy lacks, of a device array."""
+    if x.dtype.kind != "f":
+        x = x.astype(np.float64)
+    if simulated():
+        from minigrad.kernels.cpu import elementwise
+
+        return SimulatedArray(getattr(elementwise, name)(x.host))
+    import cupyx.scipy.special
+
+    return getattr(cupyx.scipy.special, name)(x)
+
+
 # --- memory -----------------------------------------------------------------------------------
 
 
@@ -320,6 +339,23 @@ def upload(array: np.ndarray[Any, Any]) -> Any:
     import cupy
 
     return cupy.array(array)
+
+
+def adopt(value: Any) -> Any:
+    """Return another library's array on the current GPU as CuPy's, in the same memory."""
+    if simulated():
+        raise BufferError(
+            "The simulator cannot see the memory of a GPU; unset NUMBA_ENABLE_CUDASIM."
+        )
+    import cupy
+
+    array = cupy.from_dlpack(value) if hasattr(value, "__dlpack__") else cupy.asarray(value)
+    if array.device.id != current_device():
+        raise BufferError(
+            f"minigrad works on one GPU, number {current_device()} here; copy the array to it. "
+            f"Received: an array on GPU number {array.device.id}"
+        )
+    return array
 
 
 def empty(shape: int | Sequence[int], dtype: Any) -> Any:
