@@ -55,9 +55,7 @@ def multiply(a: Operand, b: Operand) -> Any:
     return np.multiply(a, b)
 
 
-@primitive(
-    a=lambda g, b: g / b, b=lambda g, out, b: -g * out / b, broadcasts=True, plain=True
-)
+@primitive(a=lambda g, b: g / b, b=lambda g, out, b: -g * out / b, broadcasts=True, plain=True)
 def divide(a: Operand, b: Operand) -> Any:
     """Return a / b.
 

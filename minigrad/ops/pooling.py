@@ -51,7 +51,9 @@ def _average(x: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     first, last = axes[0], axes[1] + 1
     rows = count(x.shape, range(first)), count(x.shape, axes), count(x.shape, range(last, 4))
     means = pooling.image_means(x, rows)
-    return means.reshape(kept_shape(x.shape, axes) if keepdims else x.shape[:first] + x.shape[last:])
+    return means.reshape(
+        kept_shape(x.shape, axes) if keepdims else x.shape[:first] + x.shape[last:]
+    )
 
 
 def max_pool2d(

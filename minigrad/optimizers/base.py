@@ -259,7 +259,8 @@ class Optimizer(Configurable):
         """Return new values and states of a group, flat."""
         if self.elementwise:
             return self._decayed_update(group.values, gradient, group.state, learning_rate)
-        (value,), (gradient,), (state,) = group.cut(group.values), group.cut(gradient), group.states()
+        (value,), (gradient,) = group.cut(group.values), group.cut(gradient)
+        (state,) = group.states()
         value, state = self._decayed_update(value, gradient, state, learning_rate)
         return group.join([value]), {slot: group.join([array]) for slot, array in state.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Group:
         arrays = [parameter._data for parameter in self.parameters]
         if self.written is not None:
             values, pieces = self.written
-            if all([a is b for a, b in zip(arrays, pieces, strict=True)]):
+            if all(map(operator.is_, arrays, pieces)):
                 return values  # nobody has assigned anything in between
         return self.join(arrays)
 
@@ -62,13 +63,10 @@ class Group:
     def cut(self, flat: Array) -> list[Array]:
         """Return views of a flat array in the shapes of the parameters."""
         return [
-            flat[part].reshape(shape)
-            for part, shape in zip(self._parts, self._shapes, strict=True)
+            flat[part].reshape(shape) for part, shape in zip(self._parts, self._shapes, strict=True)
         ]
 
     def states(self) -> list[State]:
         """Return the state of each parameter."""
         pieces = {name: self.cut(flat) for name, flat in self.state.items()}
-        return [
-            {name: pieces[name][i] for name in pieces} for i in range(len(self.parameters))
-        ]
+        return [{name: pieces[name][i] for name in pieces} for i in range(len(self.parameters))]

@@ -36,7 +36,7 @@ def runs(size: int) -> tuple[int, Numbers]:
 
 
 Rows: TypeAlias = tuple[int, int, int]
-"""An array as (outer, repeats, inner): rows of `inner` elements, `repeats` of which belong together."""
+"""An array as (outer, repeats, inner): rows of `inner` elements, of which `repeats` go together."""
 
 
 @functools.lru_cache(256)
