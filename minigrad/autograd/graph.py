@@ -270,7 +270,9 @@ def walk(
 
     pending: dict[Any, Tensor] = {}  # gradients of which more parts may come
     found: dict[Node | Leaf, Tensor] = {}
-    with _SetRecording(create_graph):
+    before_walk = recording.on
+    recording.on = create_graph
+    try:  # not `with`: Ctrl-C could come on the way into __exit__, and this is quicker
         for source, gradient in zip(sources, gradients, strict=True):
             before = pending.get(source)
             pending[source] = gradient if before is None else before + gradient
@@ -298,6 +300,8 @@ def walk(
         for leaf, gradient in pending.items():
             if type(leaf) is Leaf and (wanted is None or leaf in wanted):
                 found[leaf] = _run_hooks(leaf, seal(gradient))
+    finally:
+        recording.on = before_walk
     return found
 
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from minigrad._atomic import set_attributes
 from minigrad.autograd import Tensor, grad, no_grad, wrap
+from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.layers import Layer
 from minigrad.models.data import Array, Data
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress
 
-__all__ = ["Logs", "Steps", "tell"]
+__all__ = ["Logs", "Steps", "interruptible", "tell"]
 
 Logs: TypeAlias = dict[str, float]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def interruptible(method: F) -> F:
+    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+
+    @functools.wraps(method)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        on = recording.on
+        try:
+            return method(*args, **kwargs)
+        finally:
+            recording.on = on
+
+    return wrapper  # type: ignore[return-value]
 
 
 class Steps(Layer):
