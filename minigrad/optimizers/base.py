@@ -10,7 +10,6 @@ next begins, and `update` is called once for all of them, laid end to end.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
@@ -20,9 +19,10 @@ import numpy as np
 from minigrad._atomic import set_attributes
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
-from minigrad.autograd import Tensor
+from minigrad.autograd import Tensor, wrap
+from minigrad.kernels.devices import to_host
 from minigrad.optimizers.joining import Group
-from minigrad.optimizers.pairs import checked, constrained
+from minigrad.optimizers.pairs import checked, clipped, constrained
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -206,14 +206,14 @@ class Optimizer(Configurable):
         pairs = checked(list(gradients_and_parameters))
         if not pairs:  # everything is frozen
             return
-        gradients = self._clipped([gradient for gradient, _ in pairs])
+        gradients = clipped([gradient for gradient, _ in pairs], self)
         groups, changes = self._grouped([parameter for _, parameter in pairs])
         by_parameter = {id(p): g for (_, p), g in zip(pairs, gradients, strict=True)}
         rate = self.learning_rate
         for group in groups:
             gradient = group.join([by_parameter[id(p)] for p in group.parameters])
             values, state = self._updated(group, gradient, rate)
-            values.setflags(write=False)  # and so are the pieces: parameters are read-only
+            values = wrap(values).data  # read-only, as its pieces are to be
             pieces = group.cut(values)
             changes += [(group, "state", state), (group, "written", (values, pieces))]
             for parameter, piece in zip(group.parameters, pieces, strict=True):
@@ -224,15 +224,18 @@ class Optimizer(Configurable):
         """Return parameters in groups with their state, and what must be set to keep these."""
         before = self._groups
         same = len(parameters) == len(self._grouping)
-        if before and same and all(map(operator.is_, parameters, self._grouping)):
+        same = same and all(map(operator.is_, parameters, self._grouping))
+        if before and same and all(group.still_there for group in before):
             return before, []
         known = dict(zip(map(id, self._parameters), self._current_states(), strict=True))
         new = [parameter for parameter in parameters if id(parameter) not in known]
         for parameter in new:
             known[id(parameter)] = self._fresh_state(parameter)
         if self.elementwise:
-            dtypes = {parameter.dtype: None for parameter in parameters}
-            members = [[p for p in parameters if p.dtype == dtype] for dtype in dtypes]
+            kinds: dict[tuple[Any, str], list[Tensor]] = {}
+            for parameter in parameters:
+                kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)
+            members = list(kinds.values())
         else:
             members = [[parameter] for parameter in parameters]
         groups = [Group(each, [known[id(p)] for p in each]) for each in members]
@@ -270,16 +273,6 @@ class Optimizer(Configurable):
         if self.weight_decay:
             value = value - value * (self.weight_decay * learning_rate)
         return self.update(value, gradient, state, learning_rate, self._iterations + 1)
-
-    def _clipped(self, gradients: list[Array]) -> list[Array]:
-        if self.clipvalue is not None:
-            return [np.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
-        if self.clipnorm is not None:
-            return [g * _shrink(_norm([g]), self.clipnorm) for g in gradients]
-        if self.global_clipnorm is not None:
-            factor = _shrink(_norm(gradients), self.global_clipnorm)
-            return [g * factor for g in gradients]
-        return gradients
 
     def _fresh_state(self, parameter: Tensor) -> State:
         return {slot: np.zeros_like(parameter.data) for slot in self.slots}
@@ -336,7 +329,9 @@ class Optimizer(Configurable):
         """
         arrays = {"iterations": np.array(self._iterations, np.int64)}
         for position, state in enumerate(self._current_states()):
-            arrays.update({f"{position}/{slot}": state[slot].copy() for slot in self.slots})
+            arrays.update(
+                {f"{position}/{slot}": np.array(to_host(state[slot])) for slot in self.slots}
+            )
         return arrays
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
@@ -393,14 +388,6 @@ def towards(old: Array, new: Array, rate: float) -> Array:
 
 def _optional(value: float | None, name: str, **bounds: float) -> float | None:
     return None if value is None else number(value, name, **bounds)
-
-
-def _norm(gradients: list[Array]) -> float:
-    return math.sqrt(sum(float(np.sum(np.square(g))) for g in gradients))
-
-
-def _shrink(norm: float, limit: float) -> float:
-    return limit / norm if norm > limit else 1.0
 
 
 registry = Registry("optimizer", base=Optimizer)

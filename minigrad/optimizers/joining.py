@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor
+from minigrad.kernels.devices import to_device
 
 __all__ = ["Group"]
 
@@ -23,7 +24,7 @@ class Group:
     Parameters
     ----------
     parameters : sequence of Tensor
-        Of one dtype.
+        Of one dtype, on one device. The state follows them there.
     states : sequence of dict of str to ndarray
         One per parameter, with the same names.
 
@@ -43,8 +44,18 @@ class Group:
         self._shapes = [parameter.shape for parameter in parameters]
         ends = np.cumsum([math.prod(shape) for shape in self._shapes]).tolist()
         self._parts = [slice(*ends) for ends in zip([0, *ends], ends, strict=False)]
-        self.state = {name: self.join([state[name] for state in states]) for name in states[0]}
+        place = parameters[0].device
+        self._home = type(parameters[0]._data)
+        self.state = {
+            name: self.join([to_device(state[name], place) for state in states])
+            for name in states[0]
+        }
         self.written: tuple[Array, list[Array]] | None = None  # joined values, and their pieces
+
+    @property
+    def still_there(self) -> bool:
+        """Whether the parameters are on the device where they were."""
+        return all(type(parameter._data) is self._home for parameter in self.parameters)
 
     @property
     def values(self) -> Array:

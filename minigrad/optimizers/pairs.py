@@ -1,13 +1,15 @@
-"""Pairs of gradients and parameters: the checks before an update, the constraint after it."""
+"""Pairs of gradients and parameters: checks and clipping before an update, constraints after it."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, no_grad
+from minigrad.autograd import Tensor, constant, no_grad
+from minigrad.kernels.devices import check_same
 
 Array = np.ndarray[Any, Any]
 
@@ -32,7 +34,7 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
         if gradient is None:
             missing.append(_label(parameter, position))
             continue
-        array = gradient._data if isinstance(gradient, Tensor) else np.asarray(gradient)
+        array = (gradient if isinstance(gradient, Tensor) else constant(gradient, parameter))._data
         data = parameter._data
         if array.shape != data.shape or array.dtype != data.dtype:
             raise ValueError(
@@ -40,6 +42,8 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
                 f"{data.dtype}{list(data.shape)} for {_label(parameter, position)}. "
                 f"Received: {array.dtype}{list(array.shape)}"
             )
+        if type(array) is not type(data):
+            check_same("apply_gradients", array, data)
         checked.append((array, parameter))
     if len({id(parameter) for _, parameter in pairs}) < len(pairs):
         seen: set[int] = set()
@@ -76,10 +80,30 @@ def constrained(parameter: Tensor, value: Array) -> Array:
         return value
     with no_grad():
         projected = constraint(Tensor(value))
-    array: Array = Tensor(projected, dtype=parameter.dtype).data
+    array: Array = Tensor(constant(projected, parameter), dtype=parameter.dtype).data
     if array.shape != parameter.shape:
         raise ValueError(
             f"A constraint must keep the shape {parameter.shape}. "
             f"Received: {array.shape} from {constraint!r}"
         )
     return array
+
+
+def clipped(gradients: list[Array], limits: Any) -> list[Array]:
+    """Return gradients as the ``clipvalue``, ``clipnorm`` or ``global_clipnorm`` leaves them."""
+    if limits.clipvalue is not None:
+        return [np.clip(g, -limits.clipvalue, limits.clipvalue) for g in gradients]
+    if limits.clipnorm is not None:
+        return [g * _shrink(_norm([g]), limits.clipnorm) for g in gradients]
+    if limits.global_clipnorm is not None:
+        factor = _shrink(_norm(gradients), limits.global_clipnorm)
+        return [g * factor for g in gradients]
+    return gradients
+
+
+def _norm(gradients: list[Array]) -> float:
+    return math.sqrt(sum(float(np.sum(np.square(g))) for g in gradients))
+
+
+def _shrink(norm: float, limit: float) -> float:
+    return limit / norm if norm > limit else 1.0

@@ -72,7 +72,7 @@ def keeps_the_first_mask(g: Array, x: Array, memory: dict[str, Array]) -> Gradie
 LEAKY = Operation(
     "leaky relu",
     lambda x: np.where(x > 0.0, x, 0.1 * x),
-    lambda g, x: (g * np.where(x > 0.0, 1.0, 0.1),),
+    lambda g, x: (np.where(x > 0.0, g, 0.1 * g),),
     lambda rng: (rng.integers(-2, 3, (4, 5)).astype(float),),
 )
 
@@ -80,7 +80,7 @@ LEAKY = Operation(
 @LEAKY.bug(3, "x", seen="at exactly 0")
 def leaves_a_gap(g: Array, x: Array) -> Gradients:
     """Treat x > 0 and x < 0, and nobody treats 0: no slope at all where two would do."""
-    return (g * (1.0 * (x > 0.0) + 0.1 * (x < 0.0)),)
+    return (g * (x > 0.0) + 0.1 * g * (x < 0.0),)
 
 
 # ---------------------------------------------------------------------- smooth functions
@@ -90,7 +90,7 @@ TANH = Operation(
 )
 
 
-@TANH.bug(1, "x")
+@TANH.bug(1, "x", "wrong formula")
 def forgets_the_square(g: Array, x: Array) -> Gradients:
     """Write 1 - tanh(x)."""
     return (g * (1.0 - np.tanh(x)),)
@@ -111,7 +111,7 @@ SIGMOID = Operation(
 )
 
 
-@SIGMOID.bug(1, "x")
+@SIGMOID.bug(1, "x", "input and output swapped")
 def takes_input_for_output(g: Array, x: Array) -> Gradients:
     """Write x (1 - x): the rule holds for the output."""
     return (g * x * (1.0 - x),)
