@@ -15,8 +15,7 @@ watchers: list[Callable[[str, Any], None]] = []  # empty but for debugging: one 
 def watch(function: Callable[[str, Any], None]) -> Iterator[None]:
     """Call ``function(name, array)`` after every operation in the block, in all threads.
 
-    Forward operations come with their names; operations of the backward pass too, and fused ones
-    as ``"gradient of <name>"``. The arrays must not be changed.
+    Derivatives that compute on arrays directly are not seen. The arrays must not be changed.
 
     Parameters
     ----------

@@ -70,16 +70,10 @@ class BackupAndRestore(Callback):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             return
-        info = self.model.restore_training(self.path)
-        others = [each for each in self.crew if each is not self]
-        kinds = [type(each).__name__ for each in others]
-        if [kind for kind, _ in info["callbacks"]] != kinds:
-            raise ValueError(
-                f"The training in {str(self.path)!r} had the callbacks "
-                f"{[kind for kind, _ in info['callbacks']]}. Received: {kinds}"
-            )
+        kinds = [type(each).__name__ for each in self._others()]
+        info = self.model.restore_training(self.path, kinds)
         self.params.update(seed=info["seed"], initial_epoch=info["epochs_done"])
-        for other, (_, state) in zip(others, info["callbacks"], strict=True):
+        for other, (_, state) in zip(self._others(), info["callbacks"], strict=True):
             other.set_state(state)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -87,9 +81,7 @@ class BackupAndRestore(Callback):
         info: dict[str, Any] = {
             "seed": self.params["seed"],
             "epochs_done": epoch + 1,
-            "callbacks": [
-                [type(each).__name__, each.get_state()] for each in self.crew if each is not self
-            ],
+            "callbacks": [[type(each).__name__, each.get_state()] for each in self._others()],
         }
         self.model.backup_training(self.path, info)
 
@@ -97,3 +89,7 @@ class BackupAndRestore(Callback):
         """Remove the file, if wanted."""
         if self.delete_checkpoint:
             self.path.unlink(missing_ok=True)
+
+    def _others(self) -> list[Callback]:
+        """Return the callbacks that remember anything."""
+        return [each for each in self.crew if each.get_state()]

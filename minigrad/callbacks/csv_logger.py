@@ -26,14 +26,14 @@ class CSVLogger(Callback):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> from minigrad import callbacks
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "log.csv")
+    ...     path = pathlib.Path(folder) / "log.csv"
     ...     logger = callbacks.CSVLogger(path)
     ...     logger.on_train_begin({})
     ...     logger.on_epoch_end(0, {"loss": 0.5})
-    ...     print(open(path, encoding="utf-8").read().split())
+    ...     print(path.read_text(encoding="utf-8").split())
     ['epoch,loss', '0,0.5']
     """
 

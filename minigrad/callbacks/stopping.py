@@ -138,14 +138,14 @@ class TerminateOnNaN(Callback):
     Examples
     --------
     >>> import minigrad as mg
-    >>> class Root(mg.layers.Layer):
+    >>> class Explode(mg.layers.Layer):
     ...     def call(self, inputs):
-    ...         return mg.ops.sqrt(inputs)
-    >>> model = mg.Sequential([mg.layers.Dense(1, kernel_initializer="ones"), Root(name="root")])
+    ...         return inputs * float("inf")
+    >>> model = mg.Sequential([mg.layers.Dense(1, kernel_initializer="ones"), Explode(name="boom")])
     >>> model.compile("sgd", "mse")
     >>> guard = mg.callbacks.TerminateOnNaN()
-    >>> _ = model.fit([[1.0], [-1.0]], [[1.0], [1.0]], callbacks=[guard], verbose=0, shuffle=False)
-    Batch 0 of epoch 1: NaN from sqrt in layer 'root'; no step was made, the training ends.
+    >>> _ = model.fit([[1.0]], [[1.0]], callbacks=[guard], verbose=0)
+    Batch 0 of epoch 1: infinity from multiply in layer 'boom'; no step was made, the training ends.
     """
 
     def __init__(self) -> None:

@@ -24,7 +24,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def zoo(options: argparse.Namespace) -> int:
     """Run the command and return the exit code: 1 if a wrong gradient got past our checker."""
-    from minigrad.gradcheck.zoo import exercises, score, with_pytorch
+    from minigrad.gradcheck.zoo import diagnoses, exercises, score, with_pytorch
 
     if options.name is not None:
         if options.name not in exercises.names:
@@ -41,5 +41,6 @@ def zoo(options: argparse.Namespace) -> int:
         return 0
     table = score(exercises, with_pytorch())
     print(table)
+    print(f"\n{diagnoses(exercises)}")
     ours = table["minigrad, full"]
     return 1 if ours.missed else 0

@@ -224,9 +224,9 @@ class Model(Trainer):
         """Write what the rest of a training depends on; for `BackupAndRestore`."""
         saving.backup_training(self, path, info)
 
-    def restore_training(self, path: FilePath) -> dict[str, Any]:
+    def restore_training(self, path: FilePath, callbacks: list[str]) -> dict[str, Any]:
         """Put back what `backup_training` wrote, all or nothing, and return its `info`."""
-        return saving.restore_training(self, path)
+        return saving.restore_training(self, path, callbacks)
 
     # ------------------------------------------------------------------ inside
 

@@ -24,7 +24,7 @@ class NonFiniteError(ArithmeticError):
 def check_step(
     model: Steps,
     batch: tuple[Any, Any, Any],
-    before: Sequence[tuple[Parameter, Any]],
+    before: Sequence[tuple[Parameter, str, Any]],
     loss: Tensor,
     gradients: Sequence[Tensor | None],
     parameters: Sequence[Parameter],
@@ -57,10 +57,10 @@ def kind(array: Any) -> str:
 
 
 def _cause(
-    model: Steps, batch: tuple[Any, Any, Any], before: Sequence[tuple[Parameter, Any]]
+    model: Steps, batch: tuple[Any, Any, Any], before: Sequence[tuple[Parameter, str, Any]]
 ) -> str:
     """Compute a batch again, with every operation watched."""
-    for parameter, data in before:
+    for parameter, _, data in before:
         if not finite(data):
             return f"{kind(data)} in the weight {parameter.path}, before the batch"
     found: list[str] = []

@@ -143,8 +143,10 @@ def backup_training(model: Model, path: FilePath, info: Mapping[str, Any]) -> No
     write_arrays(path, arrays, {"training": {**info, "state": state}})
 
 
-def restore_training(model: Model, path: FilePath) -> dict[str, Any]:
+def restore_training(model: Model, path: FilePath, callbacks: list[str]) -> dict[str, Any]:
     """Put back what `backup_training` wrote, all or nothing, and return its `info`.
+
+    `callbacks` are the kinds of those that remember anything; they must be those of the file.
 
     Raises
     ------
@@ -156,6 +158,12 @@ def restore_training(model: Model, path: FilePath) -> dict[str, Any]:
         raise ValueError(f"{os.fspath(path)!r} is not the backup of a training.")
     info: dict[str, Any] = header["training"]
     state, weights = info["state"], named_weights(model)
+    kinds = [kind for kind, _ in info["callbacks"]]
+    if kinds != callbacks:
+        raise ValueError(
+            f"The training in {os.fspath(path)!r} had the callbacks {kinds}, nothing was loaded. "
+            f"Received: {callbacks}"
+        )
     _check(path, arrays, weights)
     _load_optimizer(model, arrays, state["optimized"])
     _assign(path, arrays, weights)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
+from minigrad._atomic import set_attributes
 from minigrad.autograd import Tensor, grad, no_grad, wrap
+from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
-from minigrad.layers import Layer, Parameter
+from minigrad.layers import Layer
 from minigrad.models.data import Array, Data
 from minigrad.models.metrics import Metrics
 from minigrad.models.numerics import NonFiniteError, check_step
 from minigrad.models.progress import Progress
 
-__all__ = ["Logs", "Steps", "tell"]
+__all__ = ["Logs", "Steps", "interruptible", "tell"]
 
 Logs: TypeAlias = dict[str, float]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def interruptible(method: F) -> F:
+    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+
+    @functools.wraps(method)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        on = recording.on
+        try:
+            return method(*args, **kwargs)
+        finally:
+            recording.on = on
+
+    return wrapper  # type: ignore[return-value]
 
 
 class Steps(Layer):
@@ -58,7 +76,8 @@ class Steps(Layer):
         if not self.built:
             with no_grad():
                 self._outputs(x[:1], training=False)
-        before = [(each, each.data) for each in self.weights]
+        before = [(each, "_data", each.data) for each in self.weights]
+        iterations = self.optimizer.iterations
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
@@ -69,7 +88,8 @@ class Steps(Layer):
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException as error:
-            restore(before)  # the forward pass has changed moving averages
+            if self.optimizer.iterations == iterations:  # otherwise the step is complete
+                set_attributes(before)  # the forward pass has changed moving averages
             if not isinstance(error, NonFiniteError):
                 raise
             self.stop_training = True
@@ -110,13 +130,6 @@ class Steps(Layer):
             self._test_step(x, y, weight, metrics)
             progress.step(metrics.results)
         return metrics.results()
-
-
-def restore(before: Sequence[tuple[Parameter, Array]]) -> None:
-    """Give weights the arrays that they had."""
-    for each, data in before:
-        if each.data is not data:
-            each.assign(data)
 
 
 def tell(crew: Sequence[Callback], event: str, *details: Any) -> None:

@@ -173,7 +173,7 @@ _EXPERIMENTS: dict[Along, Callable[[int, np.random.Generator], Gradient]] = {
 
 def _float32(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Return random numbers whose sum over the last axis keeps the size of its terms' factors."""
-    return (rng.standard_normal(shape) / shape[-1] ** 0.25).astype(np.float32)
+    return np.asarray(rng.standard_normal(shape) / shape[-1] ** 0.25, np.float32)
 
 
 def _sum_of_products(
@@ -183,4 +183,4 @@ def _sum_of_products(
     if add is wide:
         products = a.astype(np.float64) * b.astype(np.float64)
         return np.asarray(products.sum(axis=-1).astype(dtype))
-    return add(a.astype(dtype) * b.astype(dtype))
+    return np.asarray(add(a.astype(dtype) * b.astype(dtype)))

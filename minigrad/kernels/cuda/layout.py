@@ -18,11 +18,13 @@ import numpy as np
 from numba import uint32, uint64
 
 from minigrad._validate import DataFormat
+from minigrad.kernels.cuda.intrinsics import VECTOR_BYTES
 from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
     "LIMIT",
+    "VECTOR_BYTES",
     "Array",
     "check_geometry",
     "divisor",
@@ -43,7 +45,6 @@ LIMIT = 2**31 - 1
 """Elements of the largest array, and the largest coordinate."""
 TILE, LINES = 32, 8
 """A block transposes a tile of TILE x TILE elements, with TILE x LINES threads."""
-VECTOR_BYTES = 16
 
 
 def flat(array: Array) -> Array:
@@ -140,7 +141,7 @@ def transpose_kernel(tile: int, lines: int) -> Any:
     neighbouring elements of a row, and after the barrier write neighbouring elements of a row of
     the result: both accesses are coalesced.
 
-    Occupancy: at most 32 registers and 4224 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 8448 bytes of shared memory per block of 256 threads.
     """
     stride, size = tile + 1, tile * (tile + 1)
     steps = tile // lines

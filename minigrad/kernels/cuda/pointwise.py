@@ -21,7 +21,7 @@ from minigrad.kernels.cuda.layout import (
     vector_width,
 )
 from minigrad.kernels.cuda.reduction import slices_of, sum_rows
-from minigrad.kernels.cuda.runtime import blocks, empty, launch
+from minigrad.kernels.cuda.runtime import blocks, empty, launch, zeros
 
 __all__ = ["multiply", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad", "tile"]
 
@@ -30,10 +30,15 @@ LARGE, SMALL = 16, 8
 """Threads of a block along an axis of the result: for more than 64 float32 elements, or fewer."""
 
 
-def tile(width: int, rows: int, columns: int) -> Tile:
-    """Return the tile for a result of this shape."""
+def tile(width: int, rows: int, columns: int, fused: bool = False) -> Tile:
+    """Return the tile for a result of this shape.
+
+    Where the left factor is computed on the way, slabs have just one vector for each thread: more
+    would not fit in its registers.
+    """
     down, across = (LARGE if n > 2 * width * SMALL else SMALL for n in (rows, columns))
-    return Tile(width, down, across, DEPTH)
+    down = LARGE if fused else down
+    return Tile(width, down, across, max(across // 2, width) if fused else DEPTH)
 
 
 def multiply(
@@ -65,7 +70,7 @@ def multiply(
     rows, columns, inner = sizes
     if not rows * columns:
         return
-    form = tile(VECTOR_BYTES // y.dtype.itemsize, rows, columns)
+    form = tile(VECTOR_BYTES // y.dtype.itemsize, rows, columns, extra is not None)
     number, length = slices
     down, across = blocks(rows, form.rows), blocks(columns, form.columns)
     array, shape = (left, numbers(0)) if extra is None else extra
@@ -107,6 +112,8 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     """Return the gradient of the kernel; see `minigrad.kernels.pointwise_kernel_grad`."""
     x, dy = to_last(x, data_format), to_last(dy, data_format)
     pixels, rows, columns = len(x) * x.shape[1] * x.shape[2], x.shape[3], dy.shape[3]
+    if not pixels:
+        return zeros((1, 1, rows, columns), x.dtype)
     form = tile(VECTOR_BYTES // x.dtype.itemsize, rows, columns)
     tiles = blocks(rows, form.rows) * blocks(columns, form.columns)
     slices = slices_of(pixels, tiles, form.depth)

@@ -37,7 +37,7 @@ def forward_kernel(
 
     The twin is `minigrad.kernels.reference.max_pool_forward`.
 
-    Occupancy: at most 48 registers and 0 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 0 bytes of shared memory per block of 256 threads.
     """
     t = uint32(cuda.grid(1))
     if t >= threads:
@@ -82,7 +82,7 @@ def backward_kernel(
 
     The twin is `minigrad.kernels.reference.max_pool_backward`.
 
-    Occupancy: at most 48 registers and 0 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 0 bytes of shared memory per block of 256 threads.
     """
     t = uint32(cuda.grid(1))
     if t >= threads:
@@ -134,6 +134,8 @@ def _run(
     kernel: Any, arrays: tuple[Array, ...], result: Array, geometry: ConvGeometry, first: float
 ) -> None:
     """Launch a thread for each element of the result."""
+    if not result.size:
+        return
     (top, _), (left, _) = geometry.pads
     _, height, breadth, channels = result.shape
     run(

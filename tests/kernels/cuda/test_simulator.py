@@ -1,4 +1,4 @@
-"""Runs `simulated_kernels.py` in processes of their own, and counts the lines that they executed."""
+"""Runs `simulated_kernels.py` in processes of their own, and counts the lines they executed."""
 
 import importlib.util
 import json
@@ -18,7 +18,9 @@ NOT_KERNELS = ("runtime.py", "intrinsics.py")  # the simulator has another half 
 
 
 @pytest.mark.skipif(importlib.util.find_spec("coverage") is None, reason="needs coverage.py")
-def test_every_kernel_equals_the_definition_and_every_line_runs(tmp_path: Path) -> None:
+def test_every_kernel_equals_the_definition_and_every_line_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     start = time.perf_counter()
     measure = ("-m", "coverage", "run", "--parallel-mode", f"--data-file={tmp_path / 'lines'}")
     session = ("-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "simulated_kernels.py"))
@@ -50,7 +52,9 @@ def test_every_kernel_equals_the_definition_and_every_line_runs(tmp_path: Path) 
     coverage("json", "--data-file=lines", "-o", "lines.json")
     files = json.loads((tmp_path / "lines.json").read_text())["files"]
     missing = {Path(name).name: counts["missing_lines"] for name, counts in files.items()}
-    print(f"\nkernels in the simulator: {seconds:.0f} s\n{coverage('report', '--data-file=lines')}")
+    report = coverage("report", "--data-file=lines")
+    with capsys.disabled():
+        print(f"\nkernels in the simulator: {seconds:.0f} s\n{report}")
     expected = {path.name for path in KERNELS.glob("*.py")} - set(NOT_KERNELS)
     assert expected <= missing.keys()
     assert {name: missing[name] for name in expected if missing[name]} == {}
