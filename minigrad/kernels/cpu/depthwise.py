@@ -31,7 +31,8 @@ from minigrad.kernels.cpu.rows import (
     repeat_kernel,
     repeats,
 )
-from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, pointer
+from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.windows import features_of_few_channels
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
@@ -220,6 +221,9 @@ def features_of_pixels(
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    if channels < lanes(x) and multiplier == 1:
+        features_of_few_channels(x, k, y, first, count, numbers, channels)
+        return
     hop = channels * repeats(x, channels)
     features = channels * multiplier
     offsets = np.empty(2 * kh * kw, np.int64)
