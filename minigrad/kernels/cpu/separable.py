@@ -35,6 +35,7 @@ from minigrad.kernels.cpu.gemm import (
     add_transposed_product,
     multiply,
     pack_panel,
+    run_of,
 )
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import (
@@ -47,9 +48,9 @@ from minigrad.kernels.cpu.layout import (
     to_last,
 )
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.plan import separable_plan
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
-from minigrad.kernels.cpu.simd import at, keep, pointer
+from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
@@ -191,16 +192,19 @@ def _forward_run(
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
-    channels, multiplier, filters, pixels, run = sizes[12:17]
-    features, first = channels * multiplier, number * run
-    count = min(run, pixels - first)
-    scratch = np.empty(run * features, x.dtype)
+    channels, multiplier, filters, pixels = sizes[12:16]
+    features = channels * multiplier
+    first, count = run_of(number, sizes[23], pixels)
+    large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), filters)
+    scratch = np.empty(count * features, x.dtype)
     t = pointer(scratch)
     features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
     multiply(
         t, features, count, features, pointer(packed), filters, pointer(bias),
-        at(pointer(y), first * filters), filters,
+        at(pointer(y), first * filters), filters, large,
     )  # fmt: skip
+    if large:
+        drain()
     keep(scratch)
 
 

@@ -75,9 +75,7 @@ def features_of_few_channels(
             r, s = r + dh, s + dh  # slots are a ring: no division
             if s >= slots:
                 s -= slots
-        _row(
-            at(y, done * channels), run * channels, pointer(copies), k, block, pointer(table), n
-        )
+        _row(at(y, done * channels), run * channels, pointer(copies), k, block, pointer(table), n)
         done += run
         i, j = i + 1, 0
         if i == out_height:
@@ -118,9 +116,7 @@ def _copy_row(
 
 
 @kernel(inner=True)
-def _row(
-    y: Pointer, size: int, x: Pointer, k: Pointer, block: int, table: Pointer, n: int
-) -> None:
+def _row(y: Pointer, size: int, x: Pointer, k: Pointer, block: int, table: Pointer, n: int) -> None:
     """Compute a row of outputs; the repeated weights serve a block of elements."""
     four = 4 * lanes(x)
     for start in range(0, size, block):
