@@ -10,6 +10,8 @@ array([[2., 4.],
        [6., 8.]], dtype=float32)
 """
 
+from typing import TYPE_CHECKING
+
 from minigrad import (
     activations,
     autograd,
@@ -40,14 +42,19 @@ from minigrad.autograd import (
     tensor,
 )
 from minigrad.environment import doctor, warmup
-
-# The function takes the name of its package: `from minigrad.gradcheck import ...` works as well.
-from minigrad.gradcheck import check_layer, gradcheck, gradgradcheck
+from minigrad.gradcheck import check_layer, gradgradcheck
 from minigrad.kernels import use_backend
+from minigrad.layers import Input
 from minigrad.models import Model, Sequential
 from minigrad.random import set_random_seed
 
+if TYPE_CHECKING:  # type checkers do not know that the package can be called
+    from minigrad.gradcheck.check import gradcheck
+else:
+    from minigrad import gradcheck
+
 __all__ = [
+    "Input",
     "Model",
     "Sequential",
     "Tensor",

@@ -6,7 +6,7 @@ the loops written out: recording an operation is what a training step does most 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,13 +14,14 @@ import numpy as np
 from minigrad import config
 from minigrad.autograd.graph import Leaf, Node, number, recording
 from minigrad.autograd.tensor import Tensor, constant, wrap
+from minigrad.kernels import devices
 
 if TYPE_CHECKING:
     from minigrad.autograd.primitive import Primitive
 
 _FLOAT64 = np.dtype("float64")
 _NO_PARAMS: dict[str, Any] = {}
-_ndarray = np.ndarray
+_ndarray: Any = np.ndarray
 _new = object.__new__
 
 
@@ -37,8 +38,6 @@ def _array(value: Any, keeps: bool) -> Any:
         return value
     if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         return constant(value)._data
-    if hasattr(value, "__cuda_array_interface__"):
-        return value
     raise TypeError(
         f"Expected a tensor, an array or a number. Received: {type(value).__name__} {value!r}"
     )
@@ -56,8 +55,11 @@ def _writeable(array: Any) -> bool:
 def _result(op: Primitive, out: Any) -> Any:
     """Return what a forward gave as an array: NumPy turns results without axes into scalars."""
     if isinstance(out, (np.generic, int, float)):
-        return np.asarray(out)
-    if isinstance(out, np.ndarray) or hasattr(out, "__cuda_array_interface__"):
+        out = np.asarray(out)
+    if isinstance(out, np.ndarray):
+        out.setflags(write=False)
+        return out
+    if devices.is_array(out):
         return out
     raise TypeError(
         f"The forward function of an operation must return an array. "
@@ -75,8 +77,20 @@ def _narrow(op: Primitive, arrays: Any, params: dict[str, Any], out: Any) -> Any
         return out
     if np.float32 in dtypes:
         arrays = [a.astype(np.float32) if hasattr(a, "dtype") else a for a in arrays]
-        return op.forward(*arrays, **params)
-    return out.astype(config.floatx())
+        return _result(op, op.forward(*arrays, **params))
+    return _result(op, out.astype(config.floatx()))
+
+
+def _together(op: Primitive, args: Sequence[Any], arrays: Sequence[Any]) -> list[Any]:
+    """Return arrays on one device, after a forward has failed; raise what it raised if they were.
+
+    NumPy arrays and lists go where the tensors are. Tensors are moved by who made them.
+    """
+    if len({devices.device_of(array) for array in arrays if devices.is_array(array)}) < 2:
+        raise
+    devices.check_same(op.name, *[arg.data for arg in args if isinstance(arg, Tensor)])
+    home = next(arg.device for arg in args if isinstance(arg, Tensor))
+    return [devices.to_device(x, home) if devices.is_array(x) else x for x in arrays]
 
 
 def unary(op: Primitive) -> Callable[..., Tensor]:
@@ -90,14 +104,15 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
         data = x._data
         parent = x._node
         out = forward(data)
-        if type(out) is not _ndarray:
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
             out = _result(op, out)
         if parent is None or not recording.on:
             # From integers; two dtypes that are equal need not be the same object.
             if out.dtype is _FLOAT64 and data.dtype != _FLOAT64:
                 out = out.astype(config.floatx())
             return wrap(out)
-        out.setflags(False)
         node = _new(Node)
         node.op = op
         node.parents = (parent,)
@@ -135,14 +150,19 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
         else:
             y = _array(b, recording.on)
             parent_b = None
-        out = forward(x, y)
-        if type(out) is not _ndarray:
+        try:
+            out = forward(x, y)
+        except Exception:
+            x, y = _together(op, (a, b), (x, y))
+            out = forward(x, y)
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
             out = _result(op, out)
         dtype = out.dtype
         if dtype is _FLOAT64:
             out = _narrow(op, (x, y), _NO_PARAMS, out)
             dtype = out.dtype
-        out.setflags(False)
         result = _new(Tensor)
         result._data = out
         if parent_a is None:
@@ -192,7 +212,11 @@ def general(op: Primitive) -> Callable[..., Tensor]:
             else:
                 arrays.append(_array(arg, True) if op.differentiable(position) else arg)
             parents.append(parent)
-        out = forward(*arrays, **params)
+        try:
+            out = forward(*arrays, **params)
+        except Exception:
+            arrays = _together(op, args, arrays)
+            out = forward(*arrays, **params)
         if op.saves:
             out, saved = out
             params = {**params, "saved": saved}

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import config
 from minigrad.autograd.graph import recording
+from minigrad.kernels import devices
 
 
 def plain(value: Any) -> Any:
@@ -19,14 +20,20 @@ def plain(value: Any) -> Any:
     return value
 
 
-def as_array(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
-    """Return a fresh array that nobody else can write to, in the machine's byte order."""
+def as_array(data: Any, dtype: Any) -> Any:
+    """Return a fresh array that nobody else can write to, in the machine's byte order.
+
+    What is on a device stays there.
+    """
     if dtype is not None:
         dtype = np.dtype(dtype).newbyteorder("=")
     if hasattr(data, "_on_host"):
-        return np.array(data._on_host(), dtype=dtype)
+        data = data._data
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.array(data, dtype=data.dtype.newbyteorder("=") if dtype is None else dtype)
+    elif devices.is_array(data) or devices.on_gpu(data):
+        data = devices.adopt(data)
+        array = data.astype(data.dtype if dtype is None else dtype)
     else:
         if isinstance(data, (list, tuple)):
             data = _hosted(data)

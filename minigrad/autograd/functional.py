@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import graph
-from minigrad.autograd.tensor import Tensor, _upstream, wrap
+from minigrad.autograd.tensor import Tensor, _upstream, constant, wrap
 
 Tensors = Tensor | Sequence[Tensor]
 
@@ -103,7 +103,7 @@ def _vectors(v: Any, leaves: Sequence[Tensor], single: bool) -> list[Tensor]:
     given = (v,) if single else tuple(v)
     if len(given) != len(leaves):
         raise ValueError(f"Expected {len(leaves)} vectors, one per input; received {len(given)}.")
-    vectors = [Tensor(x, dtype=leaf.dtype) for x, leaf in zip(given, leaves, strict=True)]
+    vectors = [constant(x, leaf).astype(leaf.dtype) for x, leaf in zip(given, leaves, strict=True)]
     for vector, leaf in zip(vectors, leaves, strict=True):
         if vector.shape != leaf.shape:
             raise ValueError(
@@ -172,7 +172,7 @@ def jvp(function: Callable[..., Tensor], inputs: Any, v: Any) -> tuple[Tensor, T
     leaves, single = _leaves(inputs)
     vectors = _vectors(v, leaves, single)
     output = _call(function, leaves)
-    u = Tensor(np.zeros(output.shape, output.dtype), requires_grad=True)
+    u = Tensor(np.zeros_like(output._data), requires_grad=True)
     with graph.enable_grad():
         pulled = _zero_where_independent(output, leaves, u, create_graph=True, retain=True)
         roots = [
@@ -208,14 +208,17 @@ def jacobian(function: Callable[..., Tensor], inputs: Any) -> Any:
             )
         )
     parts = tuple(
-        wrap(
-            np.stack([row[i]._data for row in rows]).reshape(output.shape + leaf.shape)
-            if rows
-            else np.zeros(output.shape + leaf.shape, leaf.dtype)
-        )
+        _stacked([row[i] for row in rows], output.shape + leaf.shape, leaf)
         for i, leaf in enumerate(leaves)
     )
     return parts[0] if single else parts
+
+
+def _stacked(rows: Sequence[Tensor], shape: tuple[int, ...], leaf: Tensor) -> Tensor:
+    """Return the rows of a derivative in one tensor, of the dtype and on the device of a leaf."""
+    if not rows:
+        return wrap(np.zeros(shape, leaf.dtype, like=leaf._data))
+    return wrap(np.stack([row._data for row in rows]).astype(leaf.dtype).reshape(shape))
 
 
 def _scalar(output: Tensor) -> Tensor:
@@ -256,11 +259,7 @@ def hessian(function: Callable[..., Tensor], inputs: Any) -> Any:
             )
         blocks.append(
             tuple(
-                wrap(
-                    np.array([row[j]._data for row in rows], leaf.dtype).reshape(
-                        leaf.shape + other.shape
-                    )
-                )
+                _stacked([row[j] for row in rows], leaf.shape + other.shape, leaf)
                 for j, other in enumerate(leaves)
             )
         )

@@ -12,6 +12,7 @@ from minigrad.autograd.convert import as_array, plain
 from minigrad.autograd.graph import Hook, HookHandle, Leaf, Node
 from minigrad.autograd.operations import Operations
 from minigrad.autograd.protocols import Protocols
+from minigrad.kernels import devices
 
 Array = Any  # numpy.ndarray on the CPU, cupy.ndarray on a GPU
 
@@ -60,7 +61,8 @@ class Tensor(Operations, Protocols):
         array = as_array(data, dtype)
         if requires_grad:
             _check_differentiable(array.dtype)
-        array.flags.writeable = False
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
         self._data = array
         self._node = Leaf(array.shape, array.dtype) if requires_grad else None
 
@@ -125,7 +127,7 @@ class Tensor(Operations, Protocols):
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            value = constant(value)
+            value = constant(value, self)
             if self._node is None:
                 raise RuntimeError("Only a tensor that requires gradients can hold one.")
             if value.shape != self.shape or value.dtype != self.dtype:
@@ -183,7 +185,7 @@ class Tensor(Operations, Protocols):
         Parameters
         ----------
         value : array_like
-            Of this tensor's shape; converted to its dtype.
+            Of this tensor's shape; converted to its dtype and moved to its device.
 
         Raises
         ------
@@ -197,16 +199,20 @@ class Tensor(Operations, Protocols):
                 f"This tensor is the result of '{self.op}'; assigning to it would make its history "
                 f"wrong. Use detach() first."
             )
-        host = value._on_host() if isinstance(value, Tensor) else value
-        if isinstance(value, Tensor) and host.dtype == self.dtype and _fixed(host):
-            array = host  # which two tensors can share
+        data = value._data if isinstance(value, Tensor) else value
+        if isinstance(value, Tensor) and data.dtype == self.dtype and _fixed(data):
+            array = data  # which two tensors can share
+        elif devices.is_array(data) and not isinstance(data, np.ndarray):
+            array = data.astype(self.dtype)
         else:
-            array = np.array(host, dtype=self.dtype)
+            array = np.array(data, dtype=self.dtype)
+        array = devices.to_device(array, self.device)
         if array.shape != self.shape:
             raise ValueError(
                 f"assign() cannot change the shape. Expected {self.shape}, received {array.shape}."
             )
-        array.flags.writeable = False
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
         self._data = array
         return self
 
@@ -288,11 +294,10 @@ class Tensor(Operations, Protocols):
     # ------------------------------------------------------------------ copies and looks
 
     def _on_host(self) -> np.ndarray[Any, Any]:
-        data = self._data
-        return data if isinstance(data, np.ndarray) else data.get()
+        return devices.to_host(self._data)
 
     def __reduce__(self) -> Any:  # copy and deepcopy use it, too
-        return _rebuild, (type(self), self._on_host(), self.requires_grad)
+        return _rebuild, (type(self), self._on_host(), self.requires_grad, self.device)
 
     def __repr__(self) -> str:
         from minigrad.autograd.display import text
@@ -317,13 +322,21 @@ def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
     return result
 
 
-def constant(value: Any) -> Tensor:
-    """Return ``value`` as a tensor: itself if it is one, else a copy that requires no gradient."""
-    return value if isinstance(value, Tensor) else Tensor(value)
+def constant(value: Any, like: Tensor | None = None) -> Tensor:
+    """Return ``value`` as a tensor: itself if it is one, else a copy that requires no gradient.
+
+    Numbers, lists and NumPy arrays live nowhere yet; the copy is made on the device of ``like``.
+    """
+    if isinstance(value, Tensor):
+        return value
+    array = as_array(value, None)
+    return wrap(array if like is None else devices.to_device(array, like.device))
 
 
-def _fixed(array: np.ndarray[Any, Any]) -> bool:
+def _fixed(array: Any) -> bool:
     """Whether nobody can write to a tensor's array, through what it is a view of either."""
+    if not isinstance(array, np.ndarray):
+        return True  # by convention: memory on a device has no write protection
     owner = array.base
     return owner is None or (isinstance(owner, np.ndarray) and not owner.flags.writeable)
 
@@ -351,7 +364,8 @@ def _upstream(output: Tensor, gradient: Any) -> Tensor:
                 f".mean()."
             )
         return wrap(np.ones_like(output._data))
-    upstream = gradient if isinstance(gradient, Tensor) else Tensor(gradient, dtype=output.dtype)
+    upstream = constant(gradient, output)
+    devices.check_same("backward", output._data, upstream._data)
     if upstream.shape != output.shape:
         raise ValueError(
             f"The upstream gradient must have the shape of the tensor. Expected {output.shape}, "
@@ -360,7 +374,8 @@ def _upstream(output: Tensor, gradient: Any) -> Tensor:
     return upstream if upstream.dtype == output.dtype else upstream.astype(output.dtype)
 
 
-def _rebuild(kind: type[Tensor], array: Any, requires_grad: bool) -> Tensor:
+def _rebuild(kind: type[Tensor], array: Any, requires_grad: bool, device: str) -> Tensor:
     result = object.__new__(kind)
-    Tensor.__init__(result, array, requires_grad=requires_grad)
+    place = devices.parse(device)
+    Tensor.__init__(result, devices.to_device(array, place), requires_grad=requires_grad)
     return result

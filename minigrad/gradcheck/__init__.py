@@ -2,7 +2,19 @@
 
 `gradcheck` compares gradients with central differences, `gradgradcheck` does so for second
 derivatives, `check_layer` checks a layer's inputs and weights. All return a `GradCheckReport`.
+
+The package can be called itself: ``mg.gradcheck(...)`` is ``mg.gradcheck.gradcheck(...)``.
+
+Examples
+--------
+>>> import minigrad as mg
+>>> bool(mg.gradcheck(mg.ops.tanh, mg.tensor([0.5, 2.0])))
+True
 """
+
+import inspect
+import sys
+from types import ModuleType
 
 from minigrad.gradcheck.check import gradcheck, gradgradcheck
 from minigrad.gradcheck.layer import check_layer
@@ -16,3 +28,13 @@ __all__ = [
     "gradcheck",
     "gradgradcheck",
 ]
+
+
+class _CallablePackage(ModuleType):
+    """What makes ``mg.gradcheck(...)`` work beside ``mg.gradcheck.exercises``."""
+
+    __call__ = staticmethod(gradcheck)
+    __signature__ = inspect.signature(gradcheck)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad.autograd import Tensor, enable_grad, grad
 from minigrad.gradcheck.compare import Options
+from minigrad.gradcheck.findings import Mode, Precision
 from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
@@ -15,7 +16,7 @@ from minigrad.gradcheck.functions import (
     input_names,
 )
 from minigrad.gradcheck.layer import check_layer
-from minigrad.gradcheck.report import GradCheckReport, Mode
+from minigrad.gradcheck.report import GradCheckReport
 from minigrad.gradcheck.run import as_arrays, promoted, random_upstream, run
 from minigrad.layers import Layer
 
@@ -31,6 +32,10 @@ def gradcheck(
     atol: float | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
+    precision: Precision = "float64",
+    nondet_tol: float = 0.0,
+    training: bool | None = None,
+    raise_exception: bool = False,
 ) -> GradCheckReport:
     """Compare the gradients of a function with central differences.
 
@@ -53,19 +58,29 @@ def gradcheck(
         "full" compares every element, at two evaluations each; "fast" compares the slopes along
         four random directions per input, however many elements there are.
     step : float, optional
-        The step h for every element. By default it follows from the values, as told below.
+        The step h for every element (PyTorch's ``eps``). By default it follows from the values, as
+        told below.
     rtol, atol : float, optional
-        Relative (1e-6) and absolute (0) tolerance.
+        Relative (1e-6; 1e-3 in float32) and absolute (0) tolerance.
     seed : int
         For the upstream gradient and the directions: the same seed, the same report.
     names : sequence of str, optional
         What the report calls the inputs. By default, the names of fn's parameters.
+    precision : {"float64", "given"}
+        "float64" compares in float64, "given" in the type of the inputs, for code that knows
+        float32 only. What float32 cannot resolve is allowed for; ``report.inputs[k].resolution``
+        tells how much that is.
+    nondet_tol : float
+        By how much two calls with the same inputs may differ (0: not by a bit).
+    training : bool, optional
+        For a layer: the mode in which to check it (False when left out), see `check_layer`.
+    raise_exception : bool
+        Raise the report as an error if something is wrong.
 
     Returns
     -------
     GradCheckReport
-        True if all gradients have the right values, shapes and dtypes, and two calls of fn with
-        the same inputs gave the same bits. ``print`` it to see the worst element of each input.
+        True if nothing is wrong. ``print`` it to see the worst element of each input.
 
     Raises
     ------
@@ -73,12 +88,22 @@ def gradcheck(
         If there is nothing to check: no floating point input or output, or fn returns no tensors.
     ValueError
         If an option makes no sense, an input is not finite, or the names do not fit.
+    GradCheckError
+        If something is wrong and ``raise_exception`` is set.
 
     Notes
     -----
+    *What is checked besides values.* Two calls give the same bits, of values and of gradients.
+    Gradients have the shape and dtype of their inputs, are linear in the upstream gradient, do not
+    change what they are given, and do not depend on how arrays lie in memory.
+
+    *Kinks.* Where the slopes on both sides differ however small the step (ReLU at 0, a tie of max),
+    any gradient between them gets the verdict "kink", which is no failure. So does any gradient
+    where the function jumps.
+
     *Precision.* The comparison is made in float64: inputs of another float type are converted, and
     a note in the report says so. The gradient is then computed once more with the inputs as they
-    came, to check that it has their dtype.
+    came; it must have their dtype, and differ by no more than rounding of the inputs explains.
 
     *Step.* h = eps^(1/3) s = 6e-6 s, where s is the element's magnitude or a hundredth of the
     largest magnitude in its input, whichever is more (1 if the input is all zeros). Where this
@@ -91,7 +116,8 @@ def gradcheck(
     8 eps F, which the division by 2h magnifies. After the ladder it is also the disagreement
     between neighbouring steps, up to a thousandth of the largest slope of that input, and the
     rounding error of the gradient itself: 8 R / s, where R is the scatter of the results that the
-    smallest steps show.
+    smallest steps show. In float64 the three elements of each input with the largest errors are
+    held to 1e-8 in place of 1e-6, with the help of the ladder.
 
     Examples
     --------
@@ -107,19 +133,33 @@ def gradcheck(
     (False, 0.5)
     """
     if gradient is None and isinstance(fn, Layer):
-        return check_layer(
-            fn, inputs, mode=mode, step=step, rtol=rtol, atol=atol, seed=seed, names=names
+        report = check_layer(
+            fn,
+            inputs,
+            training=bool(training),
+            mode=mode,
+            step=step,
+            rtol=rtol,
+            atol=atol,
+            seed=seed,
+            names=names,
+            precision=precision,
+            nondet_tol=nondet_tol,
         )
-    options = Options(mode, step, rtol, atol, seed)
+        return report.raise_if_failed() if raise_exception else report
+    if training is not None:
+        raise TypeError(f"training is for layers and models. Received: {function_name(fn)}")
+    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
     given = as_arrays(inputs)
-    return run(
+    report = run(
         function,
         given,
         label=function_name(fn),
         names=input_names(fn, len(given)) if names is None else names,
         options=options,
     )
+    return report.raise_if_failed() if raise_exception else report
 
 
 def gradgradcheck(
@@ -132,6 +172,8 @@ def gradgradcheck(
     atol: float | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
+    nondet_tol: float = 0.0,
+    raise_exception: bool = False,
 ) -> GradCheckReport:
     """Check second derivatives: apply `gradcheck` to the gradient of a function.
 
@@ -142,7 +184,7 @@ def gradgradcheck(
     ----------
     fn : callable
         Takes tensors, returns a tensor or a tuple of tensors.
-    inputs, mode, step, rtol, atol, seed, names
+    inputs, mode, step, rtol, atol, seed, names, nondet_tol, raise_exception
         As in `gradcheck`.
 
     Returns
@@ -156,7 +198,7 @@ def gradgradcheck(
     >>> report.passed, [check.name for check in report.inputs]
     (True, ['x', 'upstream'])
     """
-    options = Options(mode, step, rtol, atol, seed)
+    options = Options(mode, step, rtol, atol, seed, nondet_tol)
     given = as_arrays(inputs)
     names = list(input_names(fn, len(given)) if names is None else names)
     outputs = TensorFunction(fn).values([promoted(array) for array in given])
@@ -179,13 +221,14 @@ def gradgradcheck(
 
     single = len(outputs) == 1
     names += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
-    return run(
+    report = run(
         TensorFunction(gradients),
         [*given, *upstream],
         label=f"the gradient of {function_name(fn)}",
         names=names,
         options=options,
     )
+    return report.raise_if_failed() if raise_exception else report
 
 
 def _tracked(tensor: Tensor) -> Tensor:

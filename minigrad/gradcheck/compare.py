@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad.gradcheck.differences import BEST_STEP, Differences, Direction, Slope, scales
-from minigrad.gradcheck.report import Mode
+from minigrad.gradcheck.differences import Differences, Direction, Slope, best_step, scales
+from minigrad.gradcheck.findings import Mode, Precision, Verdict
+from minigrad.gradcheck.kinks import BEND, Kink, find_kink
 
 Array = NDArray[Any]
 
-DEFAULT_RTOL = 1e-6
 DIRECTIONS = 4  # random directions per input in fast mode
 _MOST_DOUBT = 1e-3  # of the largest slope: the most that disagreement between steps may excuse
+_CLOSE = 1e-8  # float64: a relative error above this is looked at twice ...
+_LOOKED_AT_TWICE = 3  # ... for the worst elements of an input
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,32 @@ class Options:
     rtol: float | None = None
     atol: float | None = None
     seed: int = 0
+    nondet_tol: float = 0.0
+    precision: Precision = "float64"
 
     def __post_init__(self) -> None:
         if self.mode not in ("full", "fast"):
             raise ValueError(f"mode must be 'full' or 'fast'. Received: mode={self.mode!r}")
-        for name in ("step", "rtol", "atol"):
+        if self.precision not in ("float64", "given"):
+            raise ValueError(
+                f"precision must be 'float64' or 'given'. Received: precision={self.precision!r}"
+            )
+        for name in ("step", "rtol", "atol", "nondet_tol"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0.0):
                 raise ValueError(f"{name} must be a finite number >= 0. Received: {name}={value!r}")
         if self.step == 0.0:
             raise ValueError(f"step must be positive. Received: step={self.step!r}")
 
-    def tolerance(self, analytic: float, slope: Slope) -> float:
+    def tolerance(self, analytic: float, slope: Slope, rtol: float) -> float:
         """Return how far the gradient may be from the measured slope."""
-        rtol = DEFAULT_RTOL if self.rtol is None else self.rtol
         size = max(abs(analytic), abs(slope.value))
         return (self.atol or 0.0) + rtol * size + slope.uncertainty
+
+
+def default_rtol(epsilon: float) -> float:
+    """Return the relative tolerance for a precision: 1e-6 for float64, 1e-3 for float32."""
+    return 1e-6 if epsilon < 1e-10 else 1e-3
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Comparison:
     analytic: float
     slope: Slope
     tolerance: float
+    kink: Kink | None = None
 
     @property
     def error(self) -> float:
@@ -61,9 +74,16 @@ class Comparison:
         return abs(self.analytic - self.slope.value)
 
     @property
-    def passed(self) -> bool:
-        """Whether they agree; never if one of them is infinite or NaN."""
+    def agrees(self) -> bool:
+        """Whether gradient and slope agree; never if one of them is infinite or NaN."""
         return math.isfinite(self.error) and self.error <= self.tolerance
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on this element or direction."""
+        if self.kink is not None:
+            return "kink" if self.kink.allows(self.analytic, self.tolerance) else "fail"
+        return "pass" if self.agrees else "fail"
 
     @property
     def badness(self) -> float:
@@ -76,9 +96,9 @@ class Comparison:
 
     def complaint(self) -> str:
         """Return what is wrong, in words."""
-        place = "along a random direction"
-        if self.direction.index is not None:
-            place = f"at [{', '.join(map(str, self.direction.index))}]"
+        place = self.direction.place
+        if self.kink is not None:
+            return f"{place} the gradient is {self.analytic:.9g}, but {self.kink}"
         if not math.isfinite(self.slope.value):
             return f"{place} the function has no finite values nearby, so no slope can be measured"
         return (
@@ -91,12 +111,7 @@ def directions(x: Array, mode: Mode, rng: np.random.Generator) -> list[Direction
     """Return the directions to compare along: each element, or a few random vectors."""
     scale = scales(x)
     if mode == "full":
-        return [
-            Direction(
-                where, 1.0, float(scale.flat[where]), abs(float(x[index])), tuple(map(int, index))
-            )
-            for where, index in enumerate(np.ndindex(x.shape))
-        ]
+        return elements(x)
     if x.size == 0:
         return []
     everything = slice(None)
@@ -106,35 +121,116 @@ def directions(x: Array, mode: Mode, rng: np.random.Generator) -> list[Direction
     ]
 
 
-def compare(
-    gradient: Array, differences: Differences, where: list[Direction], options: Options
-) -> list[Comparison]:
-    """Compare ``gradient`` with the slope along each direction.
+def elements(x: Array) -> list[Direction]:
+    """Return one direction for each element of ``x``."""
+    scale, size = scales(x).ravel().tolist(), np.abs(x).astype(np.float64).ravel().tolist()
+    return [
+        Direction(k, 1.0, scale[k], size[k], index) for k, index in enumerate(np.ndindex(x.shape))
+    ]
 
-    Slopes that disagree are measured again, with more care and the worst first, until one still
-    disagrees then: that settles it, and the other doubtful ones keep their first measurement.
+
+class Judge:
+    """Compares a gradient with slopes along many directions, and looks twice where they disagree.
+
+    Parameters
+    ----------
+    gradient : array
+        What is on trial, in the shape of the input.
+    x : array
+        The input.
+    differences : Differences
+        What measures slopes.
+    options : Options
     """
 
-    def beside(direction: Direction, slope: Slope) -> Comparison:
-        part = gradient.ravel()[direction.where]
-        analytic = float(np.sum(part * direction.vector))
-        return Comparison(direction, analytic, slope, options.tolerance(analytic, slope))
+    def __init__(
+        self, gradient: Array, x: Array, differences: Differences, options: Options
+    ) -> None:
+        self._gradient = np.asarray(gradient, np.float64).ravel()
+        self._x = np.asarray(x, np.float64).ravel()
+        self._differences = differences
+        self._options = options
+        epsilon = differences.epsilon
+        self._rtol = default_rtol(epsilon) if options.rtol is None else options.rtol
+        careful = options.rtol is None and epsilon < 1e-10
+        self._strict_rtol = _CLOSE if careful else self._rtol
 
-    found = []
-    for direction in where:
-        step = BEST_STEP * direction.scale if options.step is None else options.step
-        found.append(beside(direction, differences.measure(direction, step)))
-    if options.step is not None:
+    def compare(self, where: list[Direction]) -> list[Comparison]:
+        """Return one comparison for each direction."""
+        options, differences = self._options, self._differences
+        found = []
+        for direction in where:
+            step = options.step or best_step(differences.epsilon) * direction.scale
+            slope = differences.measure(direction, step)
+            if direction.index is None:  # each x + h v was rounded to a number
+                slip = differences.epsilon * float(np.linalg.norm(self._gradient * self._x)) / step
+                slope = replace(slope, uncertainty=slope.uncertainty + slip)
+            found.append(self._beside(direction, slope, self._rtol))
+        if options.step is None:
+            self._look_twice(found)
+        for k, one in enumerate(found):
+            if one.slope.bends(BEND):
+                found[k] = self._with_kink(one)
         return found
-    sizes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
-    most_doubt = _MOST_DOUBT * max(sizes, default=0.0)
-    doubtful = [k for k, one in enumerate(found) if not one.passed]
-    for k in sorted(doubtful, key=lambda k: -found[k].badness):
-        settled = differences.settle(where[k], most_doubt)
-        found[k] = beside(where[k], settled)
-        if not found[k].passed:
-            break
-    return found
+
+    def _beside(self, direction: Direction, slope: Slope, rtol: float) -> Comparison:
+        parts = self._gradient[direction.where] * direction.vector
+        analytic = float(np.sum(parts))
+        return Comparison(
+            direction, analytic, slope, self._options.tolerance(analytic, slope, rtol)
+        )
+
+    def _look_twice(self, found: list[Comparison]) -> None:
+        """Measure doubtful slopes again, with more care and the worst first.
+
+        What disagrees is measured until one still disagrees then: that settles it, and the other
+        doubtful ones keep their first measurement. Of what agrees, the worst are held to a smaller
+        tolerance, which shows a gradient that lost its last digits on the way.
+        """
+        sizes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
+        most_doubt = _MOST_DOUBT * max(sizes, default=0.0)
+
+        def again(k: int, rtol: float) -> Comparison:
+            direction = found[k].direction
+            opinions = [
+                self._beside(direction, slope, rtol)
+                for slope in self._differences.settle(direction, most_doubt)
+            ]
+            return next((one for one in opinions if one.agrees), opinions[0])
+
+        doubtful = [k for k, one in enumerate(found) if not one.agrees]
+        for k in sorted(doubtful, key=lambda k: -found[k].badness):
+            if found[k].slope.bends(BEND):
+                with_kink = self._with_kink(found[k])
+                if with_kink.kink is not None and with_kink.kink.jumps:
+                    found[k] = with_kink
+                    continue
+            settled = again(k, self._rtol)
+            if settled.agrees:
+                found[k] = settled
+                continue
+            found[k] = self._with_kink(settled)
+            if found[k].verdict == "fail":
+                return
+        if self._strict_rtol == self._rtol:
+            return
+
+        def closeness(k: int) -> float:
+            one = found[k]
+            strict = self._options.tolerance(one.analytic, one.slope, self._strict_rtol)
+            return one.error / strict if strict else 0.0
+
+        worst = sorted(range(len(found)), key=closeness)[-_LOOKED_AT_TWICE:]
+        for k in worst:
+            if found[k].kink is None and closeness(k) > 1.0 and not found[k].slope.bends(BEND):
+                settled = again(k, self._strict_rtol)
+                if not settled.agrees:
+                    found[k] = settled
+
+    def _with_kink(self, one: Comparison) -> Comparison:
+        if one.kink is not None:
+            return one
+        return replace(one, kink=find_kink(self._differences, one.direction))
 
 
 def random_like(array: Array, rng: np.random.Generator) -> Array:

@@ -19,10 +19,18 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-EPSILON = float(np.finfo(np.float64).eps)
-BEST_STEP = EPSILON ** (1 / 3)  # relative to the scale of x: balances truncation and rounding
 _ROUNDING = 8.0  # a result of size F is taken to be wrong by at most this many units of F * epsilon
-_SMALLEST = 4.0**-17  # the ladder goes down to this step, relative to the scale of x
+
+
+def best_step(epsilon: float) -> float:
+    """Return the step, relative to the scale of x, that balances truncation and rounding.
+
+    Examples
+    --------
+    >>> round(best_step(2.0**-52), 8), round(best_step(2.0**-23), 4)
+    (6.06e-06, 0.0049)
+    """
+    return float(epsilon ** (1 / 3))
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,32 @@ class Direction:
     size: float
     index: tuple[int, ...] | None
 
+    @property
+    def place(self) -> str:
+        """Where this is, in words."""
+        if self.index is None:
+            return "along a random direction"
+        return f"at [{', '.join(map(str, self.index))}]"
+
 
 @dataclass(frozen=True)
 class Slope:
-    """A measured slope, and how far rounding and truncation may have moved it."""
+    """A measured slope, and how far rounding and truncation may have moved it.
+
+    ``low`` and ``high`` are the least and the largest slope that the two one-sided differences
+    allow, output by output; they differ by more than rounding where a function bends.
+    """
 
     value: float
     uncertainty: float
+    low: float = math.nan
+    high: float = math.nan
+    noise: float = math.nan  # how far apart rounding alone may bring low and high
+    rise: float = math.nan  # |f(x + h) - f(x)| + |f(x) - f(x - h)|, weighted with |upstream|
+
+    def bends(self, share: float) -> bool:
+        """Whether the one-sided slopes differ by more than a share of themselves, and rounding."""
+        return self.high - self.low > self.noise + share * max(abs(self.high), abs(self.low))
 
 
 def scales(x: Array) -> Array:
@@ -63,11 +90,18 @@ def scales(x: Array) -> Array:
 
     Its own magnitude, or a hundredth of the largest one if that is more; 1 if all are zero.
     """
-    size = np.abs(x)
+    size = np.abs(x).astype(np.float64)
     largest = float(size.max(initial=0.0))
     if largest == 0.0:
-        return np.ones_like(x)
+        return np.ones_like(size)
     return np.maximum(size, 0.01 * largest)
+
+
+def flat(arrays: Sequence[Array]) -> Array:
+    """Return all numbers of some arrays as one float64 vector."""
+    if len(arrays) == 1:
+        return np.asarray(arrays[0], np.float64).ravel()
+    return np.concatenate([np.ravel(a) for a in arrays]).astype(np.float64, copy=False)
 
 
 class Differences:
@@ -77,12 +111,14 @@ class Differences:
     ----------
     evaluate : callable
         Takes the moved input, returns the list of outputs of f.
-    x : float64 array
+    x : array
         Where the slopes are wanted.
     upstream : sequence of arrays
         One for each output, in its shape.
     outputs : sequence of arrays
         f at ``x``; their magnitude tells how large rounding errors are.
+    epsilon : float
+        The rounding unit of the computation.
     """
 
     def __init__(
@@ -91,73 +127,110 @@ class Differences:
         x: Array,
         upstream: Sequence[Array],
         outputs: Sequence[Array],
+        epsilon: float,
     ) -> None:
+        self.epsilon = epsilon
+        self.size = max((float(np.abs(out).max(initial=0.0)) for out in outputs), default=0.0)
         self._evaluate = evaluate
         self._x = x
-        self._upstream = upstream
-        sizes = [float(np.abs(out).max(initial=0.0)) for out in outputs]
-        self._rounding = [_ROUNDING * EPSILON * size for size in sizes]
+        self._base = flat(outputs)
+        self._upstream = flat(upstream)
+        rounding = [
+            np.full(out.size, _ROUNDING * epsilon * float(np.abs(out).max(initial=0.0)))
+            for out in outputs
+        ]
+        self._noise = np.abs(self._upstream) * flat(rounding)
+        self._most = float(self._noise.max(initial=0.0))
+
+    def moved(self, direction: Direction, step: float) -> tuple[Array, float]:
+        """Return f as a vector where the input moved by ``step``, and the step really taken."""
+        x = self._x.ravel().copy()
+        x[direction.where] += np.asarray(step * direction.vector, x.dtype)
+        taken = step
+        if isinstance(direction.where, int):  # after rounding
+            taken = float(x[direction.where]) - float(self._x.flat[direction.where])
+        with np.errstate(all="ignore"):  # a step may leave the domain; the ladder will find out
+            return flat(self._evaluate(x.reshape(self._x.shape))), taken
 
     def measure(self, direction: Direction, step: float) -> Slope:
         """Return the central difference along ``direction``; uncertain by rounding alone."""
-        plus = self._x.ravel().copy()
-        minus = plus.copy()
-        plus[direction.where] += step * direction.vector
-        minus[direction.where] -= step * direction.vector
-        if isinstance(direction.where, int):  # the step that was really taken, after rounding
-            width = float(plus[direction.where] - minus[direction.where])
-        else:
-            width = 2.0 * step
-        with np.errstate(all="ignore"):  # a step may leave the domain; the ladder will find out
-            highs = self._evaluate(plus.reshape(self._x.shape))
-            lows = self._evaluate(minus.reshape(self._x.shape))
-            total, noise, most = 0.0, 0.0, 0.0
-            parts = zip(highs, lows, self._upstream, self._rounding, strict=True)
-            for high, low, upstream, rounding in parts:
-                change = high - low  # subtracted first: outputs that stay the same cancel exactly
-                total += float(np.sum(upstream * change))
-                noise += float(np.sum((upstream[change != 0] * rounding) ** 2))
-                most = max(most, float(np.abs(upstream).max(initial=0.0)) * rounding)
-        noise = math.sqrt(noise + most * most)
-        if width == 0.0:
+        high, forth = self.moved(direction, step)
+        low, back = self.moved(direction, -step)
+        width = forth - back
+        if forth <= 0.0 or back >= 0.0:
             return Slope(math.nan, math.inf)
-        return Slope(total / width, noise / abs(width))
+        with np.errstate(all="ignore"):
+            change = high - low  # subtracted first: outputs that stay the same cancel exactly
+            moving = self._noise[change != 0]
+            noise = math.sqrt(float(moving @ moving) + self._most**2)
+            right = self._upstream * (high - self._base)
+            left = self._upstream * (self._base - low)
+            total = float(np.sum(self._upstream * change))
+            rise = float(np.sum(np.abs(right)) + np.sum(np.abs(left)))
+            right /= forth
+            left /= -back
+            return Slope(
+                value=total / width,
+                uncertainty=noise / width,
+                low=float(np.sum(np.minimum(left, right))),
+                high=float(np.sum(np.maximum(left, right))),
+                noise=4.0 * (float(np.sum(moving)) + self._most) / width,
+                rise=rise,
+            )
 
-    def settle(self, direction: Direction, most_doubt: float) -> Slope:
+    def settle(self, direction: Direction, most_doubt: float) -> list[Slope]:
         """Measure with a ladder of steps; return the slope on which neighbours agree best.
 
-        Neighbours are combined so that the h^2 term of their truncation errors cancels. Their
-        disagreement counts as uncertainty, but as no more than ``most_doubt``.
+        If the function bends between x and the ends of the longer steps, the slope that the
+        shorter ones agree on follows as a second opinion.
         """
-        steps = _ladder(direction.scale, direction.size)
+        steps = _ladder(direction.scale, direction.size, self.epsilon)
         found = [self.measure(direction, step) for step in steps]
-        best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
-        for k in range(len(steps) - 2):
-            wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
-            spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
-            doubt = spread + narrow.uncertainty
-            if doubt < least:  # false for NaN
-                ratio = (steps[k] / steps[k + 1]) ** 2
-                value = narrow.value + (narrow.value - wide.value) / (ratio - 1.0)
-                best = Slope(value, min(spread, most_doubt) + narrow.uncertainty)
-                least, chosen = doubt, k
-        # Smaller steps scatter because of rounding errors: those of the function's values, and of
-        # all that cancels inside it. The gradient under test is computed from the same numbers.
-        scatter = [
-            abs(slope.value - best.value) * step
-            for slope, step in zip(found[chosen:], steps[chosen:], strict=True)
-        ]
-        rounding = _ROUNDING * max((s for s in scatter if math.isfinite(s)), default=0.0)
-        return Slope(best.value, best.uncertainty + rounding / direction.scale)
+        opinions = [_agreement(steps, found, direction.scale, most_doubt)]
+        bent = [k for k, slope in enumerate(found) if slope.bends(0.1)]
+        if bent and bent[-1] < len(steps) - 3:
+            rest = slice(bent[-1] + 1, None)
+            near = _agreement(steps[rest], found[rest], direction.scale, most_doubt)
+            if near.uncertainty <= most_doubt:
+                opinions.append(near)
+        return opinions
 
 
-def _ladder(scale: float, size: float) -> list[float]:
+def _agreement(
+    steps: Sequence[float], found: Sequence[Slope], scale: float, most_doubt: float
+) -> Slope:
+    """Return the slope that neighbouring steps agree on best.
+
+    Neighbours are combined so that the h^2 term of their truncation errors cancels. Their
+    disagreement counts as uncertainty, but as no more than ``most_doubt``.
+    """
+    best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
+    for k in range(len(steps) - 2):
+        wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
+        spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
+        doubt = spread + narrow.uncertainty
+        if doubt < least:  # false for NaN
+            ratio = (steps[k] / steps[k + 1]) ** 2
+            value = narrow.value + (narrow.value - wide.value) / (ratio - 1.0)
+            best = Slope(value, min(spread, most_doubt) + narrow.uncertainty)
+            least, chosen = doubt, k
+    # Smaller steps scatter because of rounding errors: those of the function's values, and of
+    # all that cancels inside it. The gradient under test is computed from the same numbers.
+    scatter = [
+        abs(slope.value - best.value) * step
+        for slope, step in zip(found[chosen:], steps[chosen:], strict=True)
+    ]
+    rounding = _ROUNDING * max((s for s in scatter if math.isfinite(s)), default=0.0)
+    return Slope(best.value, best.uncertainty + rounding / scale)
+
+
+def _ladder(scale: float, size: float, epsilon: float) -> list[float]:
     """Return steps from a quarter of the scale (or of 1, if that is more) downwards."""
     steps = []
     if scale < 0.25:  # tiny inputs: the function may still change over distances of 1
         steps = [float(step) for step in np.geomspace(0.25, scale, 8)[:-1]]
     step = scale / 4
-    smallest = min(scale * _SMALLEST, size * BEST_STEP or scale)
+    smallest = min(scale * 2.0**18 * epsilon, size * best_step(epsilon) or scale)
     while step >= smallest:
         steps.append(step)
         step /= 4

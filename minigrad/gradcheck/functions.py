@@ -21,28 +21,39 @@ class Checkable(Protocol):
         """Return the outputs."""
         ...
 
-    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array]) -> list[Any]:
-        """Return one gradient per input; None where an input has none."""
+    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
+        """Return one gradient per input; None where an input has none.
+
+        Outputs whose upstream gradient is None play no part.
+        """
+        ...
+
+    @property
+    def changed(self) -> tuple[int, ...]:
+        """The positions of inputs that some call changed in place; -1 for an upstream gradient."""
         ...
 
 
 class TensorFunction:
     """A function of tensors: its gradients come from the tape."""
 
+    changed: tuple[int, ...] = ()  # the arrays of tensors are read-only
+
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._fn = fn
 
     def values(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs."""
-        return [out.numpy() for out in self._call([Tensor(a) for a in arrays])]
+        return [out.data for out in self._call([Tensor(a) for a in arrays])]
 
-    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array]) -> list[Any]:
+    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
         """Return the gradients of a backward pass; zeros where nothing depends on an input."""
         inputs = [Tensor(a, requires_grad=a.dtype.kind == "f") for a in arrays]
         with enable_grad():
             outputs = self._call(inputs)
         leaves = [tensor for tensor in inputs if tensor.requires_grad]
-        roots = [(out, up) for out, up in zip(outputs, upstream, strict=True) if out.requires_grad]
+        pairs = zip(outputs, upstream, strict=True)
+        roots = [(out, up) for out, up in pairs if out.requires_grad and up is not None]
         if roots:
             parts = grad([out for out, _ in roots], leaves, [up for _, up in roots])
             found = [part.numpy() for part in parts]
@@ -69,27 +80,73 @@ class ArrayFunction:
     def __init__(self, fn: Callable[..., Any], gradient: Callable[..., Any]) -> None:
         self._fn = fn
         self._gradient = gradient
+        self._shapes: list[tuple[tuple[int, ...], Any]] = []
         self._several = False  # several outputs: then the upstream gradient is a tuple as well
+        self._changed: set[int] = set()
+
+    @property
+    def changed(self) -> tuple[int, ...]:
+        """The positions of inputs that some call changed in place; -1 for an upstream gradient."""
+        return tuple(sorted(self._changed))
 
     def values(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs."""
-        result = self._fn(*[a.copy() for a in arrays])  # copies: a function may spoil its inputs
+        copies = [_copy(a) for a in arrays]  # a function may spoil its inputs
+        result = self._fn(*copies)
         self._several = isinstance(result, (tuple, list))
-        return [np.array(out) for out in (result if self._several else [result])]
+        outputs = [np.array(out) for out in (result if self._several else [result])]
+        self._shapes = [(out.shape, out.dtype) for out in outputs]
+        self._note_changes(arrays, copies)
+        return outputs
 
-    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array]) -> list[Any]:
+    def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
         """Return what the given gradient function computes, one entry per input."""
-        ups = [up.copy() for up in upstream]
-        result = self._gradient(
-            tuple(ups) if self._several else ups[0], *[a.copy() for a in arrays]
-        )
+        ups = [
+            np.zeros(shape, dtype) if up is None else _copy(up)
+            for up, (shape, dtype) in zip(upstream, self._shapes, strict=True)
+        ]
+        originals = [up.copy() for up in ups]
+        copies = [_copy(a) for a in arrays]
+        result = self._gradient(tuple(ups) if self._several else ups[0], *copies)
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
         if len(parts) != len(arrays):
             raise ValueError(
                 f"gradient(upstream, *inputs) must return one gradient per input. "
                 f"Expected {len(arrays)}, received {len(parts)}."
             )
-        return [None if part is None else np.asarray(part) for part in parts]
+        found = [None if part is None else np.array(part) for part in parts]
+        self._note_changes(arrays, copies)
+        if not all(_same(a, b) for a, b in zip(originals, ups, strict=True)):
+            self._changed.add(-1)
+        return found
+
+    def _note_changes(self, arrays: Sequence[Array], copies: Sequence[Array]) -> None:
+        pairs = enumerate(zip(arrays, copies, strict=True))
+        self._changed |= {k for k, (before, after) in pairs if not _same(before, after)}
+
+
+def _copy(array: Array) -> Array:
+    """Return a copy that lies in memory as the original does, gaps included."""
+    if array.flags.c_contiguous or array.ndim == 0:
+        return array.copy()
+    return spread(array)
+
+
+def spread(array: Array) -> Array:
+    """Return a copy that is contiguous in no order: axes reversed in memory, with gaps.
+
+    Examples
+    --------
+    >>> spread(np.zeros((2, 3))).strides
+    (8, 32)
+    """
+    if array.ndim == 0 or array.size == 0:
+        return array.copy()
+    return np.repeat(array.T, 2, axis=0)[::2].T
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
 def input_names(fn: Callable[..., Any], count: int) -> list[str]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from minigrad import random
 from minigrad.autograd import Tensor, no_grad
 from minigrad.gradcheck.compare import Options
+from minigrad.gradcheck.findings import Mode, Precision
 from minigrad.gradcheck.functions import TensorFunction
-from minigrad.gradcheck.report import GradCheckReport, Mode
+from minigrad.gradcheck.report import GradCheckReport
 from minigrad.gradcheck.run import as_arrays, run
 from minigrad.layers import Layer
 
@@ -27,6 +30,8 @@ def check_layer(
     atol: float | None = None,
     seed: int = 0,
     names: Sequence[str] | None = None,
+    precision: Precision = "float64",
+    nondet_tol: float = 0.0,
 ) -> GradCheckReport:
     """Check a layer's (or model's) gradients for its inputs and all its trainable weights.
 
@@ -39,12 +44,15 @@ def check_layer(
     inputs : tuple of int, tensor, array, or sequence of arrays
         A shape, batch axis included, stands for normally distributed numbers.
     training : bool
-        Passed on to the layer. Layers that draw random numbers then fail the check: two calls
-        with the same inputs differ.
-    mode, step, rtol, atol, seed
+        Passed on to the layer. The random numbers that layers such as Dropout take from
+        `minigrad.random` are the same in every call of the check; a layer that has others fails,
+        because two calls with the same inputs differ.
+    mode, step, rtol, atol, seed, nondet_tol
         As in `gradcheck`.
     names : sequence of str, optional
         What the report calls the inputs; weights have names.
+    precision : {"float64", "given"}
+        "given" leaves the layer's dtype as it is.
 
     Returns
     -------
@@ -65,15 +73,19 @@ def check_layer(
     >>> [check.name for check in report.inputs], report.passed
     (['inputs', 'depthwise_kernel', 'pointwise_kernel', 'bias'], True)
     """
-    options = Options(mode, step, rtol, atol, seed)
+    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     if not isinstance(layer, Layer):
         raise TypeError(f"check_layer() needs a layer. Received: {type(layer).__name__}")
     given = _input_arrays(inputs, seed)
     count = len(given)
-    twin = _float64_twin(layer, given)
+    dtype = np.dtype(np.float64 if precision == "float64" else layer.dtype)
+    given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in given]
+    twin = _twin(layer, given, dtype)
     weights = twin.trainable_weights
+    randomness = _Randomness(twin)
 
     def call(*tensors: Tensor) -> Any:
+        randomness.rewind()
         for weight, tensor in zip(weights, tensors[count:], strict=True):
             weight._data, weight._node = tensor._data, tensor._node
         return twin(tensors[0] if count == 1 else list(tensors[:count]), training=training)
@@ -81,13 +93,34 @@ def check_layer(
     if names is None:
         names = ["inputs"] if count == 1 else [f"inputs {k}" for k in range(count)]
     single = len(twin._tree()) == 1
-    return run(
+    report = run(
         TensorFunction(call),
         [*given, *(weight.numpy() for weight in weights)],
         label=layer.name,
         names=[*names, *(weight.name if single else weight.path for weight in weights)],
         options=options,
     )
+    randomness.rewind()
+    if randomness.drawn:
+        note = "the random numbers of the layer were the same in every call"
+        report = replace(report, notes=(*report.notes, note))
+    return report
+
+
+class _Randomness:
+    """The generators that a layer draws from, and the state that they were found in."""
+
+    def __init__(self, layer: Layer) -> None:
+        own = [getattr(part, "_generator", None) for part in layer._tree()]
+        kept = [random.generator(), *(g for g in own if isinstance(g, np.random.Generator))]
+        self._states = [(generator, generator.bit_generator.state) for generator in kept]
+        self.drawn = False
+
+    def rewind(self) -> None:
+        """Put all generators back to where they were."""
+        for generator, state in self._states:
+            self.drawn |= generator.bit_generator.state != state
+            generator.bit_generator.state = state
 
 
 def _input_arrays(inputs: Any, seed: int) -> list[np.ndarray[Any, Any]]:
@@ -97,18 +130,18 @@ def _input_arrays(inputs: Any, seed: int) -> list[np.ndarray[Any, Any]]:
     return as_arrays(inputs)
 
 
-def _float64_twin(layer: Layer, given: Sequence[np.ndarray[Any, Any]]) -> Layer:
-    """Return a built copy of the layer that computes in float64."""
+def _twin(layer: Layer, given: Sequence[np.ndarray[Any, Any]], dtype: np.dtype[Any]) -> Layer:
+    """Return a built copy of the layer that computes in ``dtype``."""
     twin = copy.deepcopy(layer)
     if not twin.built:
         with no_grad():
             twin(given[0] if len(given) == 1 else list(given))
     for part in twin._tree():
-        part._dtype = np.dtype(np.float64)
+        part._dtype = dtype
     for weight in twin.weights:
         trained = weight.trainable
         weight._node = None
-        weight._data = weight.numpy().astype(np.float64)
+        weight._data = weight.numpy().astype(dtype)
         weight._data.flags.writeable = False
         weight.trainable = trained
     return twin

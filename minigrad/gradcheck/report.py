@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-Mode: TypeAlias = Literal["full", "fast"]
+from minigrad.gradcheck import record
+from minigrad.gradcheck.findings import VERDICTS, InputCheck, Mode, Verdict, short
+
+__all__ = ["GradCheckError", "GradCheckReport", "InputCheck", "Mode", "Verdict"]
+
+_WORDS = {"pass": "ok", "kink": "kink", "fail": "WRONG"}
 
 
 class GradCheckError(AssertionError):
@@ -14,55 +20,10 @@ class GradCheckError(AssertionError):
 
 
 @dataclass(frozen=True)
-class InputCheck:
-    """The worst element of one input's gradient: the one whose error is largest for its tolerance.
-
-    Attributes
-    ----------
-    name : str
-        The input's name, as in the function's signature.
-    shape : tuple of int
-    dtype : str
-        The type of the input as it was given.
-    index : tuple of int or None
-        Where the worst element is; None for a direction (``mode="fast"``) or an empty input.
-    analytic, numeric : float
-        The gradient that was checked, and the central difference it was compared with.
-    error, tolerance : float
-        ``|analytic - numeric|``, and how large it may be.
-    checks : int
-        How many elements (or directions) were compared.
-    problem : str or None
-        What is wrong, in words; None if this input passed.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    index: tuple[int, ...] | None
-    analytic: float
-    numeric: float
-    error: float
-    tolerance: float
-    checks: int
-    problem: str | None = None
-
-    @property
-    def passed(self) -> bool:
-        """Whether this input's gradient is right."""
-        return self.problem is None
-
-    def __str__(self) -> str:
-        verdict = "ok" if self.passed else f"WRONG: {self.problem}"
-        return (
-            f"{self.name}: error {_number(self.error)}, tolerance {_number(self.tolerance)}, "
-            f"{verdict}"
-        )
-
-
-@dataclass(frozen=True)
 class GradCheckReport:
-    """The result of a gradient check; true if everything passed.
+    """The result of a gradient check; true if nothing is wrong.
+
+    ``print`` shows it as text, a notebook as a page with pictures, `plot` draws a figure.
 
     Attributes
     ----------
@@ -76,13 +37,17 @@ class GradCheckReport:
         What is wrong with the function as a whole, such as different results for equal inputs.
     notes : tuple of str
         What a careful reader should know, such as that inputs were converted to float64.
+    method : str
+        How steps and tolerances were chosen.
 
     Examples
     --------
     >>> import minigrad as mg
     >>> report = mg.gradcheck(lambda x: x * x, mg.tensor([1.0, 2.0], dtype="float64"))
-    >>> bool(report), report.inputs[0].name, report.inputs[0].checks
-    (True, 'x', 2)
+    >>> bool(report), report.verdict, report.inputs[0].name, report.inputs[0].checks
+    (True, 'pass', 'x', 2)
+    >>> mg.gradcheck(mg.ops.relu, mg.tensor([0.0, 1.0])).verdict
+    'kink'
     """
 
     function: str
@@ -90,11 +55,19 @@ class GradCheckReport:
     inputs: tuple[InputCheck, ...]
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    method: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether all gradients are right and nothing else is wrong."""
-        return not self.problems and all(check.passed for check in self.inputs)
+        """Whether nothing is wrong; kinks, which no comparison can judge, are not wrong."""
+        return self.verdict != "fail"
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst verdict of all inputs: "pass", "kink" or "fail"."""
+        if self.problems:
+            return "fail"
+        return max((one.verdict for one in self.inputs), key=VERDICTS.index, default="pass")
 
     def __bool__(self) -> bool:
         return self.passed
@@ -102,30 +75,38 @@ class GradCheckReport:
     @property
     def worst(self) -> InputCheck | None:
         """The input whose error is largest for its tolerance; None if no input was compared."""
-        if not self.inputs:
-            return None
-        return max(self.inputs, key=lambda check: (not check.passed, _ratio(check)))
+        return max(self.inputs, key=lambda one: (not one.passed, one.badness), default=None)
+
+    def __getitem__(self, name: str) -> InputCheck:
+        for check in self.inputs:
+            if check.name == name:
+                return check
+        names = [check.name for check in self.inputs]
+        raise KeyError(f"no input was checked under this name. Expected one of {names}: {name!r}")
 
     def __str__(self) -> str:
         what = "elements" if self.mode == "full" else "random directions"
         count = sum(check.checks for check in self.inputs)
-        verdict = "passed" if self.passed else "FAILED"
-        lines = [f"gradcheck of {self.function}: {verdict} ({count} {what} compared)"]
+        lines = [f"gradcheck of {self.function}: {self.headline} ({count} {what} compared)"]
         lines += self._table() if self.inputs else []
-        lines += [f"  {check.name}: {check.problem}" for check in self.inputs if check.problem]
+        for check in self.inputs:
+            lines += [f"  {check.name}: {check.problem}"] if check.problem else []
+            lines += [f"  diagnosis: {check.diagnosis}"] if check.diagnosis else []
         lines += [f"  problem: {problem}" for problem in self.problems]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
+    @property
+    def headline(self) -> str:
+        """The verdict as a word or two."""
+        kinks = sum(check.kinks for check in self.inputs)
+        return {"pass": "passed", "fail": "FAILED", "kink": f"passed but for {kinks} kinks"}[
+            self.verdict
+        ]
+
     def _table(self) -> list[str]:
         rows = [("input", "shape", "error", "tolerance", "")] + [
-            (
-                c.name,
-                str(c.shape),
-                _number(c.error),
-                _number(c.tolerance),
-                "ok" if c.passed else "WRONG",
-            )
+            (c.name, str(c.shape), short(c.error), short(c.tolerance), _WORDS[c.verdict])
             for c in self.inputs
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
@@ -135,19 +116,46 @@ class GradCheckReport:
             for row in rows
         ]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain dictionaries, lists and numbers (ready for JSON)."""
-        return {
-            "function": self.function,
-            "passed": self.passed,
-            "mode": self.mode,
-            "inputs": [_jsonable(check) for check in self.inputs],
-            "problems": list(self.problems),
-            "notes": list(self.notes),
-        }
+    def to_dict(self, *, maps: bool = False) -> dict[str, Any]:
+        """Return the report as plain dictionaries, lists and numbers (ready for JSON).
+
+        Parameters
+        ----------
+        maps : bool
+            Include the numbers of all elements and the step curves, which `plot` draws.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import minigrad as mg
+        >>> report = mg.gradcheck(mg.ops.sin, np.ones(3))
+        >>> GradCheckReport.from_dict(report.to_dict()) == report
+        True
+        """
+        return record.pack(self, maps)
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> GradCheckReport:
+        """Return the report that `to_dict` was called on.
+
+        Raises
+        ------
+        ValueError
+            If ``facts`` is something else.
+        """
+        return cls(**record.unpack(facts))
+
+    def to_json(self, *, maps: bool = False) -> str:
+        """Return `to_dict` as a text; numbers that are not finite become null."""
+        return json.dumps(self.to_dict(maps=maps), allow_nan=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> GradCheckReport:
+        """Return the report that `to_json` was called on."""
+        return cls.from_dict(json.loads(text))
 
     def raise_if_failed(self) -> GradCheckReport:
-        """Return self if the check passed.
+        """Return self if nothing is wrong.
 
         Raises
         ------
@@ -157,23 +165,3 @@ class GradCheckReport:
         if not self.passed:
             raise GradCheckError(str(self))
         return self
-
-
-def _jsonable(check: InputCheck) -> dict[str, Any]:
-    entry = asdict(check)
-    entry["shape"] = list(check.shape)
-    entry["index"] = None if check.index is None else list(check.index)
-    for key in ("analytic", "numeric", "error", "tolerance"):
-        entry[key] = entry[key] if math.isfinite(entry[key]) else None
-    entry["passed"] = check.passed
-    return entry
-
-
-def _ratio(check: InputCheck) -> float:
-    if not math.isfinite(check.error):
-        return math.inf
-    return check.error / check.tolerance if check.tolerance else check.error
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.1e}"

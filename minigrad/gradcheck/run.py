@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.autograd import Tensor
-from minigrad.gradcheck.compare import Options, compare, directions, random_like
-from minigrad.gradcheck.differences import Differences
+from minigrad.gradcheck import narrow, properties
+from minigrad.gradcheck.compare import (
+    Comparison,
+    Judge,
+    Options,
+    default_rtol,
+    directions,
+    random_like,
+)
+from minigrad.gradcheck.curve import step_curve
+from minigrad.gradcheck.differences import Differences, best_step
+from minigrad.gradcheck.findings import VERDICTS, InputCheck, Maps
 from minigrad.gradcheck.functions import Checkable
-from minigrad.gradcheck.report import GradCheckReport, InputCheck
+from minigrad.gradcheck.properties import Fault, Faults
+from minigrad.gradcheck.report import GradCheckReport
 
 Array = NDArray[Any]
 
@@ -24,60 +37,135 @@ def run(
     label: str,
     names: Sequence[str],
     options: Options,
+    notes: Sequence[str] = (),
 ) -> GradCheckReport:
     """Check ``function`` at the arrays ``given``; `gradcheck` documents what is checked."""
     _check_inputs(given, names)
-    rng = np.random.default_rng(options.seed)
-    arrays = [promoted(array) for array in given]
+    arrays = list(given) if options.precision == "given" else [promoted(a) for a in given]
     outputs = function.values(arrays)
     _check_outputs(outputs)
-    upstream = random_upstream(outputs, options.seed)
-    gradients = function.gradients(arrays, upstream)
-    problem = _whole_problem(function, arrays, outputs, upstream, gradients)
+    problem = _values_problem(outputs, function.values(arrays), options.nondet_tol)
     if problem is not None:  # no slope means anything then
         return GradCheckReport(label, options.mode, (), (problem,))
-    narrow = _gradients_as_given(function, given)
-
+    trial = Trial(function, arrays, outputs, names, options)
+    faults, remarks = trial.faults(given)
     checks = []
-    for position, (name, array) in enumerate(zip(names, given, strict=True)):
-        if array.dtype.kind != "f":
-            continue
-        gradient = gradients[position]
-        problem = _form_problem(gradient, arrays[position])
-        if problem is None and narrow is not None:
-            problem = _form_problem(narrow[position], array)
-        if problem is not None:
-            checks.append(_unmeasured(name, array, problem))
-            continue
+    for k, array in enumerate(given):
+        if array.dtype.kind == "f":
+            check = replace(trial.check(k, faults.get(k)), dtype=str(array.dtype))
+            checks.append(check)
+    return GradCheckReport(
+        function=label,
+        mode=options.mode,
+        inputs=tuple(checks),
+        notes=(*notes, *_notes(names, given, options), *remarks),
+        method=_method(trial.epsilon, options),
+    )
 
-        def evaluate(moved: Array, position: int = position) -> list[Array]:
-            return function.values([*arrays[:position], moved, *arrays[position + 1 :]])
 
-        found = compare(
-            gradient,
-            Differences(evaluate, arrays[position], upstream, outputs),
-            directions(arrays[position], options.mode, rng),
-            options,
+class Trial:
+    """A function and its gradient at one point, with a random upstream gradient.
+
+    Attributes
+    ----------
+    epsilon : float
+        The rounding unit of the computation.
+    upstream : list of arrays
+        One for each output.
+    gradients : list of arrays or None
+        What is on trial.
+    """
+
+    def __init__(
+        self,
+        function: Checkable,
+        arrays: Sequence[Array],
+        outputs: Sequence[Array],
+        names: Sequence[str],
+        options: Options,
+    ) -> None:
+        self.function, self.arrays, self.outputs = function, list(arrays), list(outputs)
+        self.names, self.options = list(names), options
+        floats = [a for a in (*arrays, *outputs) if a.dtype.kind == "f"]
+        self.epsilon = max(float(np.finfo(a.dtype).eps) for a in floats)
+        self.upstream = random_upstream(outputs, options.seed)
+        self._rng = np.random.default_rng(options.seed)
+        self.gradients, self._repetition = properties.repetition_faults(
+            function, arrays, self.upstream, names, options.nondet_tol
         )
-        if not found:
-            checks.append(_unmeasured(name, array, None))
-            continue
-        worst = max(found, key=lambda one: (not one.passed, one.badness))
-        checks.append(
-            InputCheck(
-                name=name,
-                shape=array.shape,
-                dtype=str(array.dtype),
-                index=worst.direction.index,
-                analytic=worst.analytic,
-                numeric=worst.slope.value,
-                error=worst.error,
-                tolerance=worst.tolerance,
-                checks=len(found),
-                problem=None if worst.passed else worst.complaint(),
+
+    def faults(self, given: Sequence[Array]) -> tuple[Faults, list[str]]:
+        """Return what is wrong with each input's gradient without measuring, and notes."""
+        forms: Faults = {}
+        for k, array in enumerate(self.arrays):
+            if array.dtype.kind == "f":
+                fault = properties.form_fault(self.names[k], self.gradients[k], array)
+                forms |= {} if fault is None else {k: fault}
+        basic = (self.function, self.arrays, self.upstream)
+        linear = properties.upstream_faults(*basic, self.gradients)
+        loose, remarks = properties.layout_faults(*basic, self.gradients)
+        if all(a.dtype == b.dtype for a, b in zip(given, self.arrays, strict=True)):
+            narrowed: Faults = {}
+        else:
+            narrowed = narrow.faults(
+                self.function, given, self.arrays, self.upstream, self.gradients, self.names
             )
+        changed, notes = properties.change_faults(self.function, self.names)
+        # What comes later is said first.
+        faults = changed | loose | linear | narrowed | self._repetition | forms
+        return faults, remarks + notes
+
+    def check(self, k: int, fault: Fault | None) -> InputCheck:
+        """Compare the gradient of input ``k`` with slopes, and report what is found."""
+        x, options = self.arrays[k], self.options
+        gradient = self.gradients[k]
+        comparable = (
+            gradient is not None and gradient.shape == x.shape and np.isfinite(gradient).all()
         )
-    return GradCheckReport(label, options.mode, tuple(checks), (), tuple(_notes(names, given)))
+        where = directions(x, options.mode, self._rng)
+        if not comparable or not where:
+            return self._unmeasured(k, fault)
+        differences = self.differences(k)
+        found = Judge(gradient, x, differences, options).compare(where)
+        worst = max(found, key=lambda one: (VERDICTS.index(one.verdict), one.badness))
+        diagnosis = None
+        problem = worst.complaint() if worst.verdict == "fail" else None
+        if fault is not None and (problem is None or fault.diagnosis is not None):
+            problem, diagnosis = fault.problem, fault.diagnosis
+        return InputCheck(
+            name=self.names[k],
+            shape=x.shape,
+            dtype=str(x.dtype),
+            index=worst.direction.index,
+            analytic=worst.analytic,
+            numeric=worst.slope.value,
+            error=worst.error,
+            tolerance=worst.tolerance,
+            checks=len(found),
+            problem=problem,
+            kinks=sum(one.verdict == "kink" for one in found),
+            resolution=_resolution(found),
+            diagnosis=diagnosis,
+            maps=_maps(found, x.shape) if options.mode == "full" else None,
+            probe=lambda: step_curve(differences, worst, options.step),
+        )
+
+    def differences(self, k: int) -> Differences:
+        """Return what measures slopes as input ``k`` moves."""
+        before, after = self.arrays[:k], self.arrays[k + 1 :]
+        return Differences(
+            lambda moved: self.function.values([*before, moved, *after]),
+            self.arrays[k],
+            self.upstream,
+            self.outputs,
+            self.epsilon,
+        )
+
+    def _unmeasured(self, k: int, fault: Fault | None) -> InputCheck:
+        nan, x = math.nan, self.arrays[k]
+        problem, diagnosis = (None, None) if fault is None else (fault.problem, fault.diagnosis)
+        check = InputCheck(self.names[k], x.shape, str(x.dtype), None, nan, nan, nan, nan, 0)
+        return replace(check, problem=problem, diagnosis=diagnosis)
 
 
 def as_arrays(inputs: Any) -> list[Array]:
@@ -127,71 +215,65 @@ def _check_outputs(outputs: Sequence[Array]) -> None:
             )
 
 
-def _whole_problem(
-    function: Checkable,
-    arrays: Sequence[Array],
-    outputs: Sequence[Array],
-    upstream: Sequence[Array],
-    gradients: Sequence[Any],
+def _values_problem(
+    first: Sequence[Array], second: Sequence[Array], tolerance: float
 ) -> str | None:
     """Return what makes a comparison pointless: values that are not finite or not repeatable."""
-    if not all(np.isfinite(out).all() for out in outputs):
+    if not all(np.isfinite(out).all() for out in first):
         return "the function gives NaN or infinite values for these inputs"
-    if not _same_bits(outputs, function.values(arrays)):
-        return (
-            "two calls of the function with the same inputs gave different results (dropout? other "
-            "random numbers? a variable that changes?)"
-        )
-    if not _same_bits(gradients, function.gradients(arrays, upstream)):
-        return "two computations of the gradient with the same inputs gave different results"
-    return None
-
-
-def _same_bits(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    return len(first) == len(second) and all(
-        (a is None and b is None)
-        or (a is not None and b is not None and a.shape == b.shape and a.tobytes() == b.tobytes())
-        for a, b in zip(first, second, strict=True)
+    if len(first) == len(second) and all(
+        properties.same(a, b, tolerance) for a, b in zip(first, second, strict=True)
+    ):
+        return None
+    return (
+        "two calls of the function with the same inputs gave different results (dropout? other "
+        "random numbers? a variable that changes?)"
     )
 
 
-def _gradients_as_given(function: Checkable, given: Sequence[Array]) -> list[Any] | None:
-    """Return the gradients at the inputs as they came, or None if they came in float64."""
-    if all(array.dtype == np.float64 for array in given if array.dtype.kind == "f"):
-        return None
-    outputs = function.values(given)
-    return function.gradients(given, [np.ones_like(out) for out in outputs])
+def _maps(found: Sequence[Comparison], shape: tuple[int, ...]) -> Maps:
+    def shaped(values: list[Any]) -> Array:
+        return np.array(values).reshape(shape)
+
+    return Maps(
+        analytic=shaped([one.analytic for one in found]),
+        numeric=shaped([one.slope.value for one in found]),
+        tolerance=shaped([one.tolerance for one in found]),
+        verdict=shaped([VERDICTS.index(one.verdict) for one in found]),
+    )
 
 
-def _form_problem(gradient: Any, x: Array) -> str | None:
-    """Return what is wrong with a gradient at first sight: it must look like its input."""
-    if gradient is None:
-        return "its gradient is missing (None)"
-    if gradient.shape != x.shape:
-        return f"its gradient must have shape {x.shape}, but has shape {gradient.shape}"
-    if gradient.dtype != x.dtype:
-        return f"its gradient must have dtype {x.dtype}, but has dtype {gradient.dtype}"
-    if not np.isfinite(gradient).all():
-        return "its gradient holds NaN or infinite values"
-    return None
+def _resolution(found: Sequence[Comparison]) -> float:
+    """Return the largest tolerance relative to the largest slope."""
+    slopes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
+    largest = max(slopes, default=0.0)
+    return max(one.tolerance for one in found) / largest if largest else math.nan
 
 
-def _unmeasured(name: str, array: Array, problem: str | None) -> InputCheck:
-    nan = float("nan")
-    return InputCheck(name, array.shape, str(array.dtype), None, nan, nan, nan, nan, 0, problem)
+def _method(epsilon: float, options: Options) -> str:
+    """Return in words how steps and tolerances were chosen."""
+    step = f"{best_step(epsilon):.1g} × magnitude" if options.step is None else f"{options.step:g}"
+    rtol = default_rtol(epsilon) if options.rtol is None else options.rtol
+    atol = f" + {options.atol:g}" if options.atol else ""
+    return (
+        f"central differences with steps of {step}, doubtful slopes again with a ladder of steps; "
+        f"tolerance {rtol:g} × slope{atol} + rounding (unit {epsilon:.1e})"
+    )
 
 
-def _notes(names: Sequence[str], given: Sequence[Array]) -> list[str]:
+def _notes(names: Sequence[str], given: Sequence[Array], options: Options) -> list[str]:
     notes = []
-    converted = [
-        n for n, a in zip(names, given, strict=True) if a.dtype.kind == "f" and a.itemsize != 8
-    ]
-    if converted:
-        notes.append(f"compared in float64, to which {', '.join(converted)} was converted")
-    ignored = [n for n, a in zip(names, given, strict=True) if a.dtype.kind != "f"]
-    if ignored:
-        notes.append(f"no gradient for {', '.join(ignored)} (integers or booleans)")
-    empty = [n for n, a in zip(names, given, strict=True) if a.size == 0]
-    if empty:
-        notes.append(f"nothing to compare for {', '.join(empty)} (no elements)")
+
+    def those(condition: Any) -> str:
+        return ", ".join(n for n, a in zip(names, given, strict=True) if condition(a))
+
+    converted = those(lambda a: a.dtype.kind == "f" and a.itemsize != 8)
+    if converted and options.precision == "float64":
+        notes.append(f"compared in float64, to which {converted} was converted")
+    if ignored := those(lambda a: a.dtype.kind != "f"):
+        notes.append(f"no gradient for {ignored} (integers or booleans)")
+    if empty := those(lambda a: a.size == 0):
+        notes.append(f"nothing to compare for {empty} (no elements)")
+    if uniform := those(lambda a: a.dtype.kind == "f" and a.size > 1 and np.ptp(a) == 0):
+        notes.append(f"all numbers in {uniform} are equal, which hides what is in a wrong place")
     return notes

@@ -5,6 +5,7 @@ hold compiled kernels, `backends` chooses among them, and `dispatch` is what use
 """
 
 from minigrad.kernels.backends import current_backend, register, use_backend
+from minigrad.kernels.conv2d import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
 from minigrad.kernels.dispatch import (
     bias_grad,
     depthwise_forward,
@@ -29,6 +30,9 @@ from minigrad.kernels.pooling import max_pool_backward, max_pool_forward
 __all__ = [
     "ConvGeometry",
     "bias_grad",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "conv_geometry",
     "current_backend",
     "depthwise_forward",

@@ -21,6 +21,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.kernels import devices
+
 __all__ = ["OPERATIONS", "current_backend", "lookup", "register", "use_backend"]
 
 Array: TypeAlias = NDArray[Any]
@@ -37,6 +39,9 @@ OPERATIONS = (
     "bias_grad",
     "separable_forward",
     "separable_backward",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "max_pool_forward",
     "max_pool_backward",
 )
@@ -60,6 +65,11 @@ def current_backend() -> Backend:
 class use_backend(ContextDecorator):
     """Choose the backend inside a ``with`` block or a decorated function, in this thread or task.
 
+    It chooses who computes convolutions and pooling, not where tensors live: results are on the
+    device of the arguments. With "cuda", tensors on the CPU are copied to the GPU for each kernel
+    and back; with "reference" or "loops", tensors on a GPU are copied to the CPU. Use `Layer.to`
+    to keep a whole network on the GPU: there, "cpu" (the default) means the GPU's own kernels.
+
     Parameters
     ----------
     name : "reference", "loops", "cpu" or "cuda"
@@ -68,6 +78,8 @@ class use_backend(ContextDecorator):
     ------
     ValueError
         For an unknown name.
+    RuntimeError
+        On entering with "cuda" where there is none; the text says why, and what to do.
 
     Examples
     --------
@@ -85,6 +97,8 @@ class use_backend(ContextDecorator):
         return use_backend(self._name)
 
     def __enter__(self) -> Backend:
+        if self._name == "cuda":
+            devices.parse("cuda")
         self._tokens.append(_backend.set(self._name))
         return self._name
 
@@ -125,11 +139,37 @@ def lookup(operation: str, *arrays: Array | None) -> Callable[..., Any]:
     """Return the function for these arrays on the current backend."""
     dtype = _common_dtype(operation, arrays)
     backend = _backend.get() if dtype in _COMPILED else "reference"
+    for array in arrays:
+        if type(array) is not np.ndarray and array is not None:
+            return _elsewhere(operation, backend, arrays)
+    return (
+        _entry(operation, backend) if backend != "cuda" else _elsewhere(operation, backend, arrays)
+    )
+
+
+def _entry(operation: str, backend: Backend) -> Callable[..., Any]:
     try:
         return _table[operation, backend]
     except KeyError:
         _load(backend)
         return _table[operation, backend]
+
+
+def _elsewhere(
+    operation: str, backend: Backend, arrays: tuple[Array | None, ...]
+) -> Callable[..., Any]:
+    """Return the function for arrays on a GPU, or for arrays that are to be computed with there.
+
+    What is on a GPU is computed there. Where the backend and the arrays are on different devices
+    (the reference for arrays on a GPU, "cuda" for NumPy's), arrays are copied there and back.
+    """
+    devices.check_same(operation, *arrays)
+    home = devices.device_of(next(array for array in arrays if array is not None))
+    if backend == "cpu" and home == "cuda":
+        backend = "cuda"
+    place = "cuda" if backend == "cuda" else "cpu"
+    function = _entry(operation, backend)
+    return function if place == home else devices.across(function, place, home)
 
 
 def _common_dtype(operation: str, arrays: tuple[Array | None, ...]) -> np.dtype[Any]:
@@ -152,18 +192,18 @@ def _common_dtype(operation: str, arrays: tuple[Array | None, ...]) -> np.dtype[
 
 
 def _load(backend: Backend) -> None:
-    """Import a backend and enter its functions in the table; keep what was registered by hand."""
-    try:
-        module = importlib.import_module(f"minigrad.kernels.{backend}")
-    except ModuleNotFoundError as error:
-        if backend != "cuda":
-            raise
-        raise RuntimeError(
-            "The 'cuda' backend is not available: install minigrad[cuda] on a machine with an "
-            "NVIDIA GPU, or use the 'cpu' backend."
-        ) from error
+    """Import a backend and enter its functions in the table; keep what was registered by hand.
+
+    What has no kernel for a GPU yet is computed on the CPU.
+    """
+    if backend == "cuda":
+        devices.parse("cuda")
+    module = importlib.import_module(f"minigrad.kernels.{backend}")
     for operation in OPERATIONS:
-        _table.setdefault((operation, backend), getattr(module, operation))
+        function = getattr(module, operation, None)
+        if function is None:
+            function = devices.across(_entry(operation, "cpu"), "cpu", "cuda")
+        _table.setdefault((operation, backend), function)
 
 
 def _check_backend(name: str) -> Backend:

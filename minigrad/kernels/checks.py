@@ -32,6 +32,8 @@ def plain(array: Array) -> Array:
     """
     if type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned:
         return array
+    if not isinstance(array, np.ndarray):
+        return np.ascontiguousarray(array, like=array)  # on a GPU, where memory is aligned
     return np.array(array, order="C", subok=False)
 
 

@@ -33,6 +33,9 @@ from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
     "bias_grad",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
@@ -159,6 +162,44 @@ def separable_backward(
     )
 
 
+def conv2d_forward(
+    x: Array, kernel: Array, bias: Array | None, geometry: ConvGeometry, groups: int
+) -> Array:
+    """Return y[n, i, j, f] = Σ_abc x[n, r, s, c] K[a, b, c, f] + bias[f].
+
+    With groups, c runs over the channels of the group that f belongs to.
+    """
+    x = _to_last(x, geometry.data_format)
+    y = np.zeros((len(x), *geometry.output_size, kernel.shape[3]), x.dtype)
+    for i, j, a, b, r, s in _meetings(geometry):
+        for c, f in _groups(kernel.shape[2], kernel.shape[3], groups):
+            y[:, i, j, f] += x[:, r, s, c] @ kernel[a, b, :, f]
+    if bias is not None:
+        y += bias
+    return _from_last(y, geometry.data_format)
+
+
+def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: int) -> Array:
+    """Return dx[n, r, s, c] = Σ dy[n, i, j, f] K[a, b, c, f], over all that meets the pixel."""
+    dy = _to_last(dy, geometry.data_format)
+    dx = np.zeros((len(dy), *geometry.input_size, groups * kernel.shape[2]), dy.dtype)
+    for i, j, a, b, r, s in _meetings(geometry):
+        for c, f in _groups(kernel.shape[2], kernel.shape[3], groups):
+            dx[:, r, s, c] += dy[:, i, j, f] @ kernel[a, b, :, f].T
+    return _from_last(dx, geometry.data_format)
+
+
+def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int) -> Array:
+    """Return dK[a, b, c, f] = Σ_nij x[n, r, s, c] dy[n, i, j, f]."""
+    x, dy = _to_last(x, geometry.data_format), _to_last(dy, geometry.data_format)
+    channels, filters = x.shape[3] // groups, dy.shape[3]
+    gradient = np.zeros((*geometry.kernel_size, channels, filters), x.dtype)
+    for i, j, a, b, r, s in _meetings(geometry):
+        for c, f in _groups(channels, filters, groups):
+            gradient[a, b, :, f] += x[:, r, s, c].T @ dy[:, i, j, f]
+    return gradient
+
+
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     """Return the maximum of each window, and where it was found.
 
@@ -204,6 +245,13 @@ def _meetings(geometry: ConvGeometry) -> Iterator[tuple[int, int, int, int, int,
                     s = j * geometry.strides[1] + b * geometry.dilation_rate[1] - left
                     if 0 <= r < geometry.input_size[0] and 0 <= s < geometry.input_size[1]:
                         yield i, j, a, b, r, s
+
+
+def _groups(channels: int, filters: int, groups: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the channels and the filters of each group; a group has so many `channels`."""
+    size = filters // groups
+    for g in range(groups):
+        yield slice(g * channels, (g + 1) * channels), slice(g * size, (g + 1) * size)
 
 
 def _to_last(x: Array, data_format: DataFormat) -> Array:

@@ -17,6 +17,7 @@ from minigrad.layers.depthwise_conv2d import DepthwiseConv2D, DepthwiseConvoluti
 from minigrad.layers.dropout import Dropout
 from minigrad.layers.flatten import Flatten
 from minigrad.layers.global_average_pooling2d import GlobalAveragePooling2D, GlobalAvgPool2D
+from minigrad.layers.input_layer import Input, InputLayer
 from minigrad.layers.max_pooling2d import MaxPool2D, MaxPooling2D
 from minigrad.layers.naming import reset_names
 from minigrad.layers.parameter import Parameter
@@ -24,6 +25,7 @@ from minigrad.layers.registry import deserialize, get, register, serialize
 from minigrad.layers.relu import ReLU
 from minigrad.layers.separable_conv2d import SeparableConv2D, SeparableConvolution2D
 from minigrad.layers.shapes import InputSpec
+from minigrad.layers.symbolic import Symbol
 
 __all__ = [
     "Activation",
@@ -35,6 +37,8 @@ __all__ = [
     "Flatten",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
+    "Input",
+    "InputLayer",
     "InputSpec",
     "Layer",
     "MaxPool2D",
@@ -43,6 +47,7 @@ __all__ = [
     "ReLU",
     "SeparableConv2D",
     "SeparableConvolution2D",
+    "Symbol",
     "deserialize",
     "get",
     "register",

@@ -22,6 +22,7 @@ from minigrad.layers.building import guarded
 from minigrad.layers.naming import auto_name, check_name
 from minigrad.layers.parameter import Parameter
 from minigrad.layers.shapes import InputSpec, Shape
+from minigrad.layers.symbolic import holds_symbols, trace
 from minigrad.layers.weights import Weights
 
 __all__ = ["Layer", "Parameter"]
@@ -223,7 +224,7 @@ class Layer(Weights):
 
         Parameters
         ----------
-        inputs : Tensor or array_like
+        inputs : Tensor, Symbol or array_like
             float16, float32 and float64 are converted to the layer's dtype. Integers are not:
             whether 0..255 should become 0..1 is for the caller to say.
         training : bool, optional
@@ -246,6 +247,15 @@ class Layer(Weights):
                     f"Calling {type(self).__name__} takes no keyword argument {word!r}. "
                     f"Received: {word}={kwargs[word]!r}"
                 )
+        if holds_symbols(inputs):
+            if args:
+                raise TypeError(
+                    f"Further arguments of layer {self.name!r} must be given by name when it is "
+                    f"called on symbols. Received: {args!r}"
+                )
+            if training is not None:
+                kwargs["training"] = training
+            return trace(self, inputs, kwargs)
         several = isinstance(inputs, (list, tuple)) and _holds_tensors(inputs)
         if several and self.input_spec is not None:
             raise ValueError(

@@ -54,6 +54,11 @@ class Metrics:
         """``"loss"`` and the names of the metrics, in the order in which they were given."""
         return ["loss", *self._parts]
 
+    @property
+    def parts(self) -> list[Any]:
+        """The metrics, without the loss."""
+        return list(self._parts.values())
+
     def update_state(self, loss: float, y: Array, outputs: Tensor) -> None:
         """Count a batch."""
         for part in self._parts.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from minigrad.autograd import Tensor, constant, no_grad, wrap
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.models import saving
+from minigrad.models.archive import FilePath
 from minigrad.models.parts import all_or_nothing, inner_layers, named_weights
-from minigrad.models.saving import FilePath
 from minigrad.models.summary import layer_macs, summarize
 from minigrad.models.training import Trainer
 
@@ -21,10 +21,13 @@ __all__ = ["Model"]
 
 
 class Model(Trainer):
-    """A network of any form: make layers in the constructor, connect them in `call`.
+    """A network of any form.
 
-    Layers are found through the attributes of the model, also inside lists, tuples and dicts, and
-    models may be parts of models. A model is built by its first call, or by `build`.
+    ``Model(inputs, outputs)`` is the network between symbols, see `Input` and
+    `minigrad.models.functional`. Or derive a class: make layers in the constructor, connect them
+    in `call`. Layers are found through the attributes of the model, also inside lists, tuples and
+    dicts, and models may be parts of models. Such a model is built by its first call, or by
+    `build`.
 
     Source: https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
 
@@ -56,6 +59,14 @@ class Model(Trainer):
     """
 
     _calling = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a `Functional` if symbols are given."""
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            from minigrad.models.functional import Functional  # which is a Model itself
+
+            return super().__new__(Functional)
+        return super().__new__(cls)
 
     @property
     def layers(self) -> list[Layer]:
@@ -130,6 +141,48 @@ class Model(Trainer):
         """
         for line in str(summarize(self)).splitlines():
             (print if print_fn is None else print_fn)(line)
+
+    def save(self, path: FilePath, include_optimizer: bool = True) -> None:
+        """Write the whole model to one file, all or nothing.
+
+        `load` makes an equal model of it: configuration, weights and, if the model is compiled,
+        the optimizer with its state, the loss and the metrics, so that training goes on as if it
+        had not been interrupted. Own layers, losses and so on must be registered (see
+        `minigrad.layers.register`) where the file is loaded. Nothing is pickled.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Exactly this file; the format is that of ``numpy.savez``, or of safetensors if the name
+            ends in ``.safetensors``.
+        include_optimizer : bool
+            False leaves out what `compile` set.
+
+        Raises
+        ------
+        ValueError
+            If the model is not built, or a part of it has no name to be found by.
+        OSError
+            If the file cannot be written; an older one is as it was then.
+        """
+        self._weights_for("saved")
+        saving.save_model(self, path, include_optimizer)
+
+    @classmethod
+    def load(cls, path: FilePath, compile: bool = True) -> Self:
+        """Return a new model from a file; see `minigrad.models.load_model`.
+
+        Raises
+        ------
+        TypeError
+            If the file holds another kind of model than the class this is called on.
+        """
+        model = saving.load_model(path, compile)
+        if not isinstance(model, cls):
+            raise TypeError(
+                f"{str(path)!r} holds a {type(model).__name__}. Received: {cls.__name__}.load()"
+            )
+        return model
 
     def save_weights(self, path: FilePath) -> None:
         """Write all weights, moving averages included, to a file, all or nothing.

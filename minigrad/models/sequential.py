@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import layers as registry
 from minigrad.autograd import Tensor, no_grad, wrap
-from minigrad.layers import Layer
+from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.models.model import Model
 from minigrad.models.parts import all_or_nothing
@@ -30,7 +30,7 @@ class Sequential(Model):
     Parameters
     ----------
     layers : list of Layer, optional
-        From input to output.
+        From input to output. The first may be ``mg.Input(shape)``, which is no layer of its own.
     name : str, optional
         Made automatically when left out.
     **kwargs
@@ -81,7 +81,7 @@ class Sequential(Model):
         shape = self.input_shape
         return None if shape is None else self.compute_output_shape(shape)
 
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Layer | Symbol) -> None:
         """Put a layer on top; if that is an error, the model stays as it was."""
         self._set([*self._layers, layer])
 
@@ -154,10 +154,13 @@ class Sequential(Model):
 
     # ------------------------------------------------------------------ inside
 
-    def _set(self, layers: list[Layer]) -> None:
+    def _set(self, layers: list[Any]) -> None:
         """Make these the layers, and build them if the shape of the input is known."""
+        before = self._layers, self.batch_input_shape
+        if layers and isinstance(layers[0], (InputLayer, Symbol)):
+            self.batch_input_shape = _entry(layers[0])
+            layers = layers[1:]
         _check(layers, self)
-        before = self._layers
         self._layers = layers
         try:
             if not layers:
@@ -170,7 +173,7 @@ class Sequential(Model):
             elif shape is not None and layers:
                 self.build(shape)
         except BaseException:
-            self._layers = before
+            self._layers, self.batch_input_shape = before
             raise
 
     def _build_layers(self, input_shape: Any) -> None:
@@ -207,6 +210,17 @@ class Sequential(Model):
         )
 
 
+def _entry(first: Any) -> Shape | None:
+    """Return the shape, with the batch, of an `Input`."""
+    layer = first.source.layer if isinstance(first, Symbol) else first
+    if not isinstance(layer, InputLayer):
+        raise TypeError(
+            f"A Sequential begins with layers or with mg.Input(...). Received: {first!r}, the "
+            "output of a layer"
+        )
+    return layer.batch_input_shape
+
+
 def _check(layers: list[Any], model: Sequential) -> None:
     name = model.name
     seen: dict[str, Layer] = {}
@@ -227,3 +241,6 @@ def _check(layers: list[Any], model: Sequential) -> None:
                 "Sequential must be a new one with a name of its own."
             )
         seen[layer.name] = layer
+
+
+registry.register(Sequential)

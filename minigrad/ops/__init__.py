@@ -29,6 +29,7 @@ from minigrad.ops.comparison import (
     logical_xor,
     not_equal,
 )
+from minigrad.ops.conv2d import average_pool2d, conv2d
 from minigrad.ops.convolution import depthwise_conv2d, pointwise_conv2d, separable_conv2d
 from minigrad.ops.einsum import einsum
 from minigrad.ops.elementwise import erf, exp, expm1, log, log1p, sigmoid, softplus, sqrt
@@ -39,6 +40,7 @@ from minigrad.ops.normalization import batch_normalization
 from minigrad.ops.piecewise import abs, clip, maximum, minimum, relu, sign, where
 from minigrad.ops.pooling import global_average_pool2d, max_pool2d
 from minigrad.ops.reduction import argmax, argmin, cumsum, max, mean, min, prod, std, sum, var
+from minigrad.ops.resizing import upsample2d
 from minigrad.ops.shape import (
     broadcast_to,
     expand_dims,
@@ -77,10 +79,12 @@ __all__ = [
     "argmax",
     "argmin",
     "astype",
+    "average_pool2d",
     "batch_normalization",
     "broadcast_to",
     "clip",
     "concatenate",
+    "conv2d",
     "cos",
     "cosh",
     "cumsum",
@@ -158,6 +162,7 @@ __all__ = [
     "tensordot",
     "tile",
     "transpose",
+    "upsample2d",
     "var",
     "where",
     "zeros_like",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor
+from minigrad.autograd import Tensor, constant
 
 Operand = Any
 """A tensor, a NumPy array, a number, or nested lists of numbers."""
@@ -19,6 +19,25 @@ Shape = tuple[int, ...]
 def values(x: Operand) -> Any:
     """Return the array of a tensor, and anything else as it is."""
     return x.data if isinstance(x, Tensor) else x
+
+
+def constants(*operands: Operand) -> list[Tensor]:
+    """Return operands as tensors; those that were none go to the device of the first that was one.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> [x.shape for x in constants(mg.tensor([1.0, 2.0]), 3.0)]
+    [(2,), ()]
+    """
+    first = next((x for x in operands if isinstance(x, Tensor)), None)
+    return [constant(x, first) for x in operands]
+
+
+def identity(size: int, like: Any) -> Any:
+    """Return the identity matrix as booleans, on the device of an array."""
+    places = np.arange(size, like=like)  # np.eye(like=...) passes on more than CuPy understands
+    return places[:, None] == places
 
 
 def normalize_axis(axis: Any, ndim: int) -> int:

@@ -122,7 +122,7 @@ def _power_base(g: Any, a: Any, b: Any) -> Any:
 def _power_exponent(g: Any, a: Any, b: Any, out: Any) -> Any:
     """Return g a^b log(a), which is 0 where a = 0 and b >= 0."""
     if not hasattr(a, "dtype"):  # a plain number takes part in the exponent's precision
-        a = wrap(np.asarray(a, b.dtype))
+        a = wrap(np.asarray(a, b.dtype, like=b.data))
     flat = wrap(np.logical_and(a.data == 0, b.data >= 0))
     return g * (out * log(where(flat, 1.0, a)))
 

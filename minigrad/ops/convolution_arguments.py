@@ -33,7 +33,7 @@ def channels_of(x: Tensor, data_format: DataFormat) -> int:
 
 def check_depthwise_kernel(kernel: Any, x: Tensor, data_format: DataFormat) -> Tensor:
     """Return a depthwise kernel that fits x, or raise ValueError."""
-    tensor = constant(kernel)
+    tensor = constant(kernel, x)
     if tensor.ndim != 4:
         raise ValueError(
             f"A depthwise kernel must have shape (kh, kw, C, M). Received: shape={tensor.shape}"
@@ -49,7 +49,7 @@ def check_depthwise_kernel(kernel: Any, x: Tensor, data_format: DataFormat) -> T
 
 def check_pointwise_kernel(kernel: Any, channels: int, x: Tensor) -> Tensor:
     """Return a pointwise kernel for so many channels, or raise ValueError."""
-    tensor = constant(kernel)
+    tensor = constant(kernel, x)
     if tensor.ndim != 4 or tensor.shape[:2] != (1, 1):
         raise ValueError(
             f"A pointwise kernel must have shape (1, 1, K, F). Received: shape={tensor.shape}"
@@ -66,7 +66,7 @@ def check_bias(bias: Any, kernel: Tensor) -> Tensor | None:
     """Return a bias that fits the pointwise kernel, or None, or raise ValueError."""
     if bias is None:
         return None
-    tensor = constant(bias)
+    tensor = constant(bias, kernel)
     if tensor.shape != kernel.shape[3:]:
         raise ValueError(
             f"The bias must have shape {kernel.shape[3:]}, one number per filter. "

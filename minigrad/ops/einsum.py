@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, constant, primitive, wrap
-from minigrad.ops._common import Operand
+from minigrad.autograd import Tensor, primitive, wrap
+from minigrad.ops._common import Operand, constants, identity
 from minigrad.ops.shape import _broadcast_to, _reshape
 
 
@@ -56,7 +56,7 @@ def _vjp(g: Tensor, xs: tuple[Tensor, ...], index: int, equation: str) -> Tensor
             target += ties[-1][1]
         else:
             target += letter
-    eyes = [wrap(np.eye(sizes[first], dtype=g.dtype)) for first, _ in ties]
+    eyes = [wrap(identity(sizes[first], g.data).astype(g.dtype)) for first, _ in ties]
     inputs = ",".join([letters, *[first + second for first, second in ties]])
     return einsum(f"{inputs}->{target}", part, *eyes)
 
@@ -99,7 +99,7 @@ def einsum(equation: str, *operands: Operand) -> Tensor:
             f"einsum() needs an equation such as 'ij,jk->ik' first. "
             f"Received: {type(equation).__name__}"
         )
-    xs = [constant(operand) for operand in operands]
+    xs = constants(*operands)
     return _einsum(*xs, equation=_explicit(equation, [x.ndim for x in xs], [x.shape for x in xs]))
 
 

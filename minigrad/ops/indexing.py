@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.config import resolve_dtype
+from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, Shape, normalize_axis
 
 Index = Any  # what NumPy allows between square brackets
@@ -24,13 +25,13 @@ def _getitem(x: Any, key: Index) -> Any:
 @primitive(x=lambda g, key: _getitem(g, key))
 def _put_add(x: Any, key: Index, shape: Shape) -> Any:
     if not _repeats(key):
-        result = np.zeros(shape, x.dtype)
+        result = np.zeros(shape, x.dtype, like=x)
         result[key] = x
         return result
     # Where integer arrays may name a position twice, assignment would keep the last value only.
     # Counting with weights adds them all, in order, and much faster than np.add.at.
     size = math.prod(shape)
-    places = np.arange(size).reshape(shape)[key]
+    places = np.arange(size, like=x).reshape(shape)[key]
     weights = np.broadcast_to(x, places.shape).ravel()
     return np.bincount(places.ravel(), weights, size).astype(x.dtype).reshape(shape)
 
@@ -38,19 +39,17 @@ def _put_add(x: Any, key: Index, shape: Shape) -> Any:
 def _repeats(index: Index) -> bool:
     """Whether an index could name one position twice: whether it holds integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
-    return any(
-        isinstance(part, np.ndarray) and part.dtype.kind in "iu" and part.ndim for part in parts
-    )
+    return any(is_array(part) and part.dtype.kind in "iu" and part.ndim for part in parts)
 
 
-def _frozen(index: Index) -> Index:
-    """Return an index whose tensors and sequences are arrays of our own, of checked types."""
+def _frozen(index: Index, x: Tensor) -> Index:
+    """Return an index for x whose tensors and sequences are arrays of our own, of checked types."""
     if isinstance(index, tuple):
-        return tuple([_frozen_part(part) for part in index])
-    return _frozen_part(index)
+        return tuple([_frozen_part(part, x) for part in index])
+    return _frozen_part(index, x)
 
 
-def _frozen_part(part: Any) -> Any:
+def _frozen_part(part: Any, x: Tensor) -> Any:
     """Return one part of an index; a tuple or a range inside an index counts as an array."""
     if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
         array = part.data if isinstance(part, Tensor) else np.array(part)
@@ -60,7 +59,7 @@ def _frozen_part(part: Any) -> Any:
             raise TypeError(
                 f"An index must hold integers or booleans. Received: an array of {array.dtype}"
             )
-        return array
+        return array if type(array) is type(x.data) else to_device(array, x.device)
     return part
 
 
@@ -90,7 +89,8 @@ def getitem(x: Operand, index: Index) -> Tensor:
     >>> y.numpy(), x.grad.numpy()
     (array([1., 3., 3.], dtype=float32), array([1., 0., 2.], dtype=float32))
     """
-    return _getitem(constant(x), _frozen(index))
+    x = constant(x)
+    return _getitem(x, _frozen(index, x))
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
@@ -111,9 +111,10 @@ def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
     >>> mg.ops.put_add(mg.tensor([1.0, 2.0, 4.0]), [0, 2, 2], 3).numpy()
     array([1., 0., 6.], dtype=float32)
     """
-    x, index = constant(x), _frozen(index)
+    x = constant(x)
+    index = _frozen(index, x)
     sizes = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
-    target = np.broadcast_to(np.empty((), x.dtype), sizes)[index].shape
+    target = np.broadcast_to(np.empty((), x.dtype, like=x.data), sizes)[index].shape
     if x.shape != target:
         from minigrad.ops.shape import broadcast_to
 
@@ -140,7 +141,7 @@ def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = x.reshape(-1), 0
     place = normalize_axis(axis, x.ndim)
-    return getitem(x, (slice(None),) * place + (_integers("take", indices),))
+    return getitem(x, (slice(None),) * place + (_integers("take", indices, x),))
 
 
 def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
@@ -161,7 +162,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
            [3.]], dtype=float32)
     """
     x = constant(x)
-    positions = _integers("take_along_axis", indices)
+    positions = _integers("take_along_axis", indices, x)
     place = normalize_axis(axis, x.ndim)
     if positions.ndim != x.ndim:
         raise ValueError(
@@ -169,15 +170,15 @@ def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
             f"Received: shapes {positions.shape} and {x.shape}"
         )
     grid: list[Any] = [
-        np.arange(size).reshape([-1 if i == j else 1 for j in range(x.ndim)])
+        np.arange(size, like=positions).reshape([-1 if i == j else 1 for j in range(x.ndim)])
         for i, size in enumerate(x.shape)
     ]
     grid[place] = positions
     return getitem(x, tuple(grid))
 
 
-def _integers(name: str, indices: Operand) -> Any:
-    array = constant(indices).data
+def _integers(name: str, indices: Operand, x: Tensor | None) -> Any:
+    array = constant(indices, x).data
     if not array.size:
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
@@ -209,11 +210,11 @@ def one_hot(indices: Operand, depth: int, dtype: Any = None) -> Tensor:
     array([[1., 0., 0.],
            [0., 0., 1.]], dtype=float32)
     """
-    array = _integers("one_hot", indices)
+    array = _integers("one_hot", indices, None)
     if array.size and (array.min() < 0 or array.max() >= depth):
         raise ValueError(
             f"one_hot() needs indices from 0 to {depth - 1}. "
-            f"Received: indices from {array.min()} to {array.max()}"
+            f"Received: indices from {int(array.min())} to {int(array.max())}"
         )
     kind = resolve_dtype(None) if dtype is None else np.dtype(dtype)
-    return wrap((array[..., None] == np.arange(depth)).astype(kind))
+    return wrap((array[..., None] == np.arange(depth, like=array)).astype(kind))

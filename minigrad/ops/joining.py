@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, normalize_axes, normalize_axis
+from minigrad.ops._common import Axis, Operand, constants, normalize_axes, normalize_axis
 from minigrad.ops.casting import common_dtype
 from minigrad.ops.indexing import getitem, take
 from minigrad.ops.shape import _broadcast_to, _reshape, reshape
@@ -95,7 +95,7 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
 
 
 def _several(name: str, arrays: Sequence[Operand]) -> list[Tensor]:
-    xs = [constant(array) for array in arrays]
+    xs = constants(*arrays)
     if not xs:
         raise ValueError(f"{name}() needs at least one tensor. Received: none")
     return xs

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Operand, count, normalize_axis
+from minigrad.autograd import Tensor, primitive
+from minigrad.ops._common import Operand, constants, count, normalize_axis
 from minigrad.ops.arithmetic import multiply
 from minigrad.ops.shape import _reshape, _transpose, swapaxes
 
@@ -53,7 +53,7 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     >>> mg.ops.matmul(a, mg.tensor([1.0, 1.0])).numpy()
     array([3., 7.], dtype=float32)
     """
-    a, b = constant(a), constant(b)
+    a, b = constants(a, b)
     left, right = a.shape, b.shape
     if not left or not right:
         raise ValueError(
@@ -105,7 +105,7 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
     array([[10., 14.],
            [14., 20.]], dtype=float32)
     """
-    a, b = constant(a), constant(b)
+    a, b = constants(a, b)
     if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= min(a.ndim, b.ndim):
             raise ValueError(
@@ -148,7 +148,7 @@ def dot(a: Operand, b: Operand) -> Tensor:
     >>> mg.ops.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0])).item()
     11.0
     """
-    a, b = constant(a), constant(b)
+    a, b = constants(a, b)
     if a.ndim == 0 or b.ndim == 0:
         return multiply(a, b)
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:

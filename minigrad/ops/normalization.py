@@ -151,7 +151,7 @@ def batch_normalization(
     axes = normalize_axes(axis, x.ndim)
     rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
     kept = kept_shape(x.shape, axes)
-    scale, offset = _parameter("gamma", gamma, rest, kept), _parameter("beta", beta, rest, kept)
+    scale, offset = _parameter("gamma", gamma, x, axes), _parameter("beta", beta, x, axes)
     same_dtype(x=x, gamma=scale, beta=offset)
     average, variance = _moments(x.data, axes, kept)
     output = _normalize(x, scale, offset, axes, average, variance, float(epsilon))
@@ -161,7 +161,7 @@ def batch_normalization(
 def _moments(x: Any, axes: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Any, Any]:
     """Return mean and variance of an array over axes, which stay with size 1."""
     if not count(x.shape, axes):
-        return np.zeros(kept, x.dtype), np.zeros(kept, x.dtype)
+        return (np.zeros(kept, x.dtype, like=x),) * 2
     layout = _layout(x.shape, axes)
     if layout is not None and compiled(x):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
@@ -181,12 +181,12 @@ def _layout(shape: Shape, axes: tuple[int, ...]) -> tuple[int, int, int] | None:
     return math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])
 
 
-def _parameter(
-    name: str, value: Any, rest: tuple[int, ...], kept: tuple[int, ...]
-) -> Tensor | None:
+def _parameter(name: str, value: Any, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
     if value is None:
         return None
-    value = constant(value)
+    rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
+    kept = kept_shape(x.shape, axes)
+    value = constant(value, x)
     if value.shape != rest:
         raise ValueError(
             f"{name} must have the shape of x without the normalized axes, {rest}. "

@@ -23,6 +23,7 @@ from minigrad.ops import (
     piecewise,
     reduction,
     shape,
+    transfer,
     trigonometric,
 )
 
@@ -166,17 +167,6 @@ def _matrix_transpose(self: Tensor) -> Tensor:
     return shape.swapaxes(self, -1, -2)
 
 
-def _to(self: Tensor, device: str) -> Tensor:
-    if device == "cpu":
-        return self
-    if device == "cuda":
-        raise RuntimeError(
-            "Tensors on a GPU are not available in this version; use device='cpu'. "
-            "Received: device='cuda'"
-        )
-    raise ValueError(f"A device is 'cpu' or 'cuda'. Received: device={device!r}")
-
-
 _METHODS: dict[str, Operation] = {
     name: getattr(module, name)
     for module, names in {
@@ -194,7 +184,7 @@ _METHODS: dict[str, Operation] = {
     "transpose": _sequence_method(shape.transpose),
     "flatten": _flatten,
     "ravel": _flatten,
-    "to": _to,
+    "to": transfer.to,
     "__getitem__": indexing.getitem,
     "__array_ufunc__": _array_ufunc,
 }

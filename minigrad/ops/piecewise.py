@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels.choice import compiled
+from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, values
 
 
@@ -56,7 +57,7 @@ def _where_positive(upstream: Any, y: Any) -> Any:
         from minigrad.kernels.cpu import activations  # imported when it is needed
 
         return activations.where_positive(plain, y)
-    return np.where(y > 0, upstream, np.zeros((), upstream.dtype))
+    return np.where(y > 0, upstream, upstream.dtype.type(0))
 
 
 @primitive(x=lambda g, out: _where_positive(g, out.data))
@@ -146,7 +147,8 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     >>> mg.ops.where(x > 0, x, 0.1 * x).numpy()
     array([ 1. , -0.2], dtype=float32)
     """
-    return _where(constant(condition), a, b)
+    first = next((x for x in (a, b) if isinstance(x, Tensor)), None)
+    return _where(constant(condition, first), a, b)
 
 
 @primitive(x=lambda g, x, low, high: _mask(g, _inside(x.data, low, high)))
@@ -196,7 +198,10 @@ def _bound(name: str, bound: Any, x: Tensor) -> Any:
             f"clip() gives its bounds no gradient; use maximum() and minimum(). "
             f"Received: {name} that requires gradients"
         )
-    array = np.array(values(bound), dtype=x.dtype if x.dtype.kind == "f" else None)
+    kind = x.dtype if x.dtype.kind == "f" else None
+    array: Any = values(bound)
+    array = array.astype(kind or array.dtype) if is_array(array) else np.array(array, dtype=kind)
+    array = to_device(array, x.device)
     try:
         np.broadcast_to(array, x.shape)
     except ValueError:

@@ -36,10 +36,10 @@ def _read(x: Any, chosen: Any, geometry: ConvGeometry) -> Any:
     first = geometry.data_format == "channels_first"
     flat = (*x.shape[:2], -1) if first else (x.shape[0], -1, x.shape[3])  # rows joined
     if not chosen.size:
-        return np.zeros(chosen.shape, x.dtype)
+        return np.zeros(chosen.shape, x.dtype, like=x)
     index = chosen.reshape(flat)
     values = np.take_along_axis(x.reshape(flat), np.maximum(index, 0), axis=2 if first else 1)
-    return np.where(index < 0, np.zeros((), x.dtype), values).reshape(chosen.shape)
+    return np.where(index < 0, x.dtype.type(0), values).reshape(chosen.shape)
 
 
 def max_pool2d(

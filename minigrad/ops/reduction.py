@@ -19,6 +19,7 @@ from minigrad.ops._common import (
     Operand,
     Shape,
     count,
+    identity,
     kept_shape,
     normalize_axes,
     normalize_axis,
@@ -218,9 +219,9 @@ def _others(g: Any, x: Any, axes: tuple[int, ...], wants: Any) -> tuple[Any]:
     moved = x.transpose(order)
     flat = moved.reshape([x.shape[i] for i in rest] + [-1 if x.size else count(x.shape, axes)])
     before, after = np.ones_like(flat), np.ones_like(flat)
-    np.cumprod(flat[..., :-1], axis=-1, out=before[..., 1:])
-    np.cumprod(flat[..., :0:-1], axis=-1, out=after[..., -2::-1])
-    others = (before * after).reshape(moved.shape).transpose(np.argsort(order))
+    before[..., 1:] = np.cumprod(flat[..., :-1], axis=-1)
+    after[..., -2::-1] = np.cumprod(flat[..., :0:-1], axis=-1)
+    others = (before * after).reshape(moved.shape).transpose(np.argsort(order).tolist())
     return (others * g.reshape(kept_shape(x.shape, axes)),)
 
 
@@ -235,7 +236,7 @@ def _prod_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tenso
     number = count(x.shape, axes)
     lead = tuple([x.shape[i] for i in rest])
     rows = reshape(transpose(x, order), (*lead, 1, number))
-    others = _prod(where(wrap(np.eye(number, dtype=bool)), 1.0, rows), (len(lead) + 1,), False)
+    others = _prod(where(wrap(identity(number, x.data)), 1.0, rows), (len(lead) + 1,), False)
     back = transpose(
         reshape(others, tuple([x.shape[i] for i in order])), np.argsort(order).tolist()
     )

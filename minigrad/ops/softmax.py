@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, normalize_axes
+from minigrad.autograd import Tensor, primitive
+from minigrad.ops._common import Axis, Operand, constants, kept_shape, normalize_axes
 from minigrad.ops.elementwise import exp
 from minigrad.ops.indexing import one_hot
 from minigrad.ops.reduction import _floating, _sum
@@ -23,8 +23,11 @@ from minigrad.ops.shape import spread
 
 def _top(x: Any, axes: tuple[int, ...]) -> Any:
     """Return the largest element along axes, but 0 where it is not finite."""
-    top = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(top), top, np.zeros((), x.dtype))
+    kept = kept_shape(x.shape, axes)
+    if not x.size:
+        return np.zeros(kept, x.dtype, like=x)
+    top = np.max(x, axis=axes, keepdims=True)
+    return np.where(np.isfinite(top), top, x.dtype.type(0))
 
 
 def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -67,7 +70,7 @@ def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
     powers = np.exp(x - _top(x, axes))
     total = np.sum(powers, axis=axes, keepdims=True)
-    return powers / np.where(total == 0, np.ones((), x.dtype), total)
+    return powers / np.where(total == 0, x.dtype.type(1), total)
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -90,7 +93,7 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
     _, shifted, total = _log_sum(x, axes)
-    return shifted - np.where(total == -np.inf, np.zeros((), x.dtype), total)
+    return shifted - np.where(total == -np.inf, x.dtype.type(0), total)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -109,9 +112,10 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
 def _sparse_fused(g: Any, logits: Any, labels: Any) -> tuple[Any]:
     """Return the gradient of `_sparse_cross_entropy` on arrays."""
     last = (logits.ndim - 1,)
-    part = np.ascontiguousarray(_softmax.primitive.forward(logits, last))  # type: ignore[attr-defined]
+    part = _softmax.primitive.forward(logits, last)  # type: ignore[attr-defined]
+    part = np.ascontiguousarray(part, like=part)
     rows = part.reshape(-1, part.shape[-1])
-    rows[np.arange(len(rows)), labels.reshape(-1)] -= 1
+    rows[np.arange(len(rows), like=rows), labels.reshape(-1)] -= 1
     part *= g[..., None]
     return (part,)
 
@@ -139,7 +143,7 @@ def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 )
 def _dense_cross_entropy(logits: Any, labels: Any) -> Any:
     logs = _log_softmax.primitive.forward(logits, (logits.ndim - 1,))  # type: ignore[attr-defined]
-    logs = np.where(labels == 0, np.zeros((), logits.dtype), logs)  # 0 log 0 is 0, not NaN
+    logs = np.where(labels == 0, logits.dtype.type(0), logs)  # 0 log 0 is 0, not NaN
     return -np.sum(labels * logs, axis=-1)
 
 
@@ -172,7 +176,8 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
     >>> mg.ops.softmax_cross_entropy(logits, [0, 1]).numpy()
     array([0.6931472, 0.       ], dtype=float32)
     """
-    logits, labels = _floating(logits), constant(labels)
+    logits, labels = constants(logits, labels)
+    logits = _floating(logits)
     if logits.ndim == 0 or logits.shape[-1] == 0:
         raise ValueError(
             f"softmax_cross_entropy() needs logits with a last axis of classes. "
@@ -194,6 +199,6 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
     if labels.size and (labels.data.min() < 0 or labels.data.max() >= classes):
         raise ValueError(
             f"Labels must be from 0 to {classes - 1} for logits of shape {logits.shape}. "
-            f"Received: labels from {labels.data.min()} to {labels.data.max()}"
+            f"Received: labels from {int(labels.data.min())} to {int(labels.data.max())}"
         )
     return _sparse_cross_entropy(logits, labels)

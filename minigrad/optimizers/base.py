@@ -153,6 +153,11 @@ class Optimizer(Configurable):
         """All arrays of the state, parameter by parameter."""
         return [state[slot] for state in self._states for slot in self.slots]
 
+    @property
+    def parameters(self) -> list[Tensor]:
+        """The parameters that have a state, in its order."""
+        return list(self._parameters)
+
     def build(self, parameters: Iterable[Tensor]) -> None:
         """Make the state for parameters that are not known yet, in this order.
 

@@ -43,10 +43,35 @@ def test_frozen_weights_are_left_out():
     assert [check.name for check in check_layer(layer, (2, 4)).inputs] == ["inputs"]
 
 
-def test_dropout_cannot_be_checked_while_training():
-    layer = mg.layers.Dropout(0.5)
-    assert check_layer(layer, (3, 4))
-    assert "two calls" in str(check_layer(layer, (3, 4), training=True))
+@pytest.mark.parametrize("seed", [None, 3])
+def test_dropout_keeps_its_mask_during_the_check(seed):
+    layer = mg.layers.Dropout(0.5, seed=seed)
+    mg.set_random_seed(1)
+    report = gradcheck(layer, (3, 4), training=True)
+    assert report, report
+    assert report.notes == ("the random numbers of the layer were the same in every call",)
+    kept = mg.random.generator().random()
+    mg.set_random_seed(1)
+    assert kept == mg.random.generator().random()  # the check used up no random numbers
+    assert gradcheck(layer, (3, 4)).notes == ()
+
+
+def test_random_numbers_from_elsewhere_are_refused():
+    source = np.random.default_rng(0)
+
+    class Noise(mg.layers.Layer):
+        def call(self, inputs):
+            return inputs * source.random(inputs.shape)
+
+    assert "two calls of the function with the same inputs" in str(gradcheck(Noise(), (3, 4)))
+
+
+def test_a_layer_in_its_own_precision():
+    layer = mg.layers.SeparableConv2D(3, 3, depth_multiplier=2)
+    report = gradcheck(layer, (2, 5, 5, 2), precision="given")
+    assert report, report
+    assert [check.dtype for check in report.inputs] == ["float32"] * 4
+    assert all(1e-7 < check.resolution < 0.05 for check in report.inputs)
 
 
 def test_a_model_names_its_weights_by_their_layers():

@@ -170,8 +170,39 @@ def test_printed_summary(capsys: pytest.CaptureFixture[str]) -> None:
     assert "conv (SeparableConv2D)" in lines[4] and "(None, 6, 6, 4)" in lines[4]
     assert "Parameters: 507 (trainable 64, not trainable 443)" in printed
     assert "multiply-adds for one example" in lines[-1]
-    columns = [line.rstrip()[-1] for line in lines[4:8]]
-    assert all(letter.isdigit() for letter in columns)
+    # A Conv2D with the same window: 6 * 6 places, 3 * 3 * 2 * 4 products in each.
+    assert lines[4].split()[-7:] == ["56", "1,872", "576", "B", "2.85", "2,592", "MACs"]
+    assert "With Conv2D in place of separable and depthwise layers: 527 parameters, " in printed
+    assert "Outputs of all layers: 1.74 kB for one example" in printed
+
+
+def test_what_a_layer_moves() -> None:
+    conv, norm, flat, head = summarize(small()).rows
+    assert conv.activation_bytes == norm.activation_bytes == flat.activation_bytes == 4 * 144
+    assert conv.intensity == 2 * conv.macs / (4 * (8 * 8 * 2 + 144 + 56))
+    assert (conv.conv2d_params, conv.conv2d_macs) == (9 * 2 * 4 + 4, 36 * 9 * 2 * 4)
+    assert flat.intensity is None and norm.conv2d_macs is None
+    assert head.activation_bytes == 12
+    double = Sequential([layers.Dense(2, dtype="float64")], input_shape=(3,))
+    assert summarize(double).activation_bytes == 16
+
+
+def test_unknown_sizes_are_not_guessed() -> None:
+    image = layers.Input((None, None, 2))
+    model = Model(image, layers.GlobalAveragePooling2D()(layers.Activation("relu")(image)))
+    _, relu, pool = summarize(model).rows
+    assert relu.activation_bytes is None and pool.activation_bytes == 8
+    assert "(None, None, None, 2)" in str(summarize(model))
+
+
+def test_a_shared_layer_costs_as_often_as_it_is_called() -> None:
+    image = layers.Input((6, 6, 2))
+    conv = layers.SeparableConv2D(2, 3, padding="same")
+    model = Model(image, conv(conv(image)))
+    _, row = summarize(model).rows
+    once = conv.macs((None, 6, 6, 2))
+    assert row.macs == 2 * once == model.macs((None, 6, 6, 2)) and row.params == conv.count_params()
+    assert row.activation_bytes == 2 * 4 * 72 and row.conv2d_macs == 2 * 36 * 9 * 4
 
 
 def test_summary_of_a_model_with_nested_models() -> None:

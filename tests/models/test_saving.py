@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from minigrad import layers
-from minigrad.models import Model, Sequential, named_weights, saving
+from minigrad.models import Model, Sequential, archive, named_weights
 
 Edit = Callable[[dict[str, Any], dict[str, bytes]], None]
 
@@ -83,7 +83,7 @@ def test_numpy_and_unzip_can_read_it_without_pickle(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w.npz") as archive:
         header = json.loads(archive.read("minigrad.json"))
     assert header["format"] == "minigrad weights"
-    assert header["format_version"] == 1
+    assert header["format_version"] == 2
     assert list(header["weights"]) == NAMES
     entry = header["weights"]["layers.0.bias"]
     assert entry["shape"] == [2] and entry["dtype"] == "float32" and len(entry["sha256"]) == 64
@@ -107,8 +107,8 @@ def test_special_values_and_shapes_survive(tmp_path: Path) -> None:
         "fortran": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
         "steps": np.array(7, np.int64),
     }
-    saving.write_arrays(tmp_path / "a", arrays)
-    found = saving.read_arrays(tmp_path / "a")
+    archive.write_arrays(tmp_path / "a", arrays)
+    found, _ = archive.read_arrays(tmp_path / "a")
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         assert found[name].tobytes() == np.ascontiguousarray(array).tobytes()
@@ -228,7 +228,7 @@ def drop(header: dict[str, Any], members: dict[str, bytes], name: str) -> None:
 
 BIAS = "layers.0.bias"
 REFUSALS: list[tuple[str, Edit, str]] = [
-    ("newer", lambda h, m: h.update(format_version=2), r"written by a newer minigrad .* version 2"),
+    ("newer", lambda h, m: h.update(format_version=3), r"written by a newer minigrad .* version 3"),
     ("no version", lambda h, m: h.pop("format_version"), r"does not tell its format version"),
     (
         "bool version",
@@ -405,7 +405,7 @@ def test_a_full_disk_destroys_nothing(
         make(seed=1).save_weights(path)
     before = path.read_bytes() if exists else None
     with monkeypatch.context() as patch:
-        patch.setattr(saving, "open", failing(open, after), raising=False)
+        patch.setattr(archive, "open", failing(open, after), raising=False)
         with pytest.raises(DiskFullError):
             make(seed=2).save_weights(path)
     assert os.listdir(tmp_path) == (["w"] if exists else [])
@@ -425,7 +425,7 @@ def test_failure_at_the_last_steps(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(saving.os, step, fail)
+        patch.setattr(archive.os, step, fail)
         with pytest.raises(type(error)):
             make(seed=2).save_weights(path)
     assert os.listdir(tmp_path) == ["w"] and path.read_bytes() == before
@@ -447,11 +447,11 @@ def test_the_old_file_stands_until_the_new_one_is_on_disk(
     def watch_replace(source: Path, target: Path) -> None:
         events.append("replace")
         assert Path(source).parent == Path(target).parent
-        assert saving.read_arrays(source)
+        assert archive.read_arrays(source)
         replace(source, target)
 
-    monkeypatch.setattr(saving.os, "fsync", watch_fsync)
-    monkeypatch.setattr(saving.os, "replace", watch_replace)
+    monkeypatch.setattr(archive.os, "fsync", watch_fsync)
+    monkeypatch.setattr(archive.os, "replace", watch_replace)
     make(seed=2).save_weights(path)
     assert events == ["fsync", "replace"]
 

@@ -201,6 +201,28 @@ for way in WAYS:
         lambda x, k, p, b, way=way: ops.separable_conv2d(x, k, p, b, **way),
         *(shape, (3, 2, 2, 2), (1, 1, 4, 3), (3,)),
     )
+    case(
+        "conv2d",
+        lambda x, k, b, way=way: ops.conv2d(x, k, b, **way),
+        *(shape, (3, 2, 2, 3), (3,)),
+    )
+    case(
+        "average_pool2d",
+        lambda x, way=way: ops.average_pool2d(
+            x, 2, way.get("strides"), "same", way.get("data_format", "channels_last")
+        ),
+        shape,
+    )
+case("conv2d", lambda x, k: ops.conv2d(x, k, groups=2), (2, 4, 3, 4), (2, 2, 2, 6))
+case("conv2d", lambda x, k, b: ops.conv2d(x, k, b, groups=2), IMAGE, (2, 2, 1, 4), (4,))
+case("average_pool2d", ops.average_pool2d, IMAGE)
+for kind in ("nearest", "bilinear"):
+    case("upsample2d", lambda x, kind=kind: ops.upsample2d(x, (2, 3), kind), (2, 3, 2, 2))
+    case(
+        "upsample2d",
+        lambda x, kind=kind: ops.upsample2d(x, (2, 1), kind, "channels_first"),
+        (2, 2, 1, 3),
+    )
 case("separable_conv2d", ops.separable_conv2d, IMAGE, (2, 2, 2, 1), (1, 1, 2, 2))
 case("pointwise_conv2d", ops.pointwise_conv2d, IMAGE, (1, 1, 2, 3), (3,))
 case("pointwise_conv2d", ops.pointwise_conv2d, IMAGE, (1, 1, 2, 3))

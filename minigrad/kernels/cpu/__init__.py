@@ -16,7 +16,9 @@ if DISABLE_JIT:  # vectors exist in compiled code only
         pointwise_kernel_grad,
     )
     from minigrad.kernels.loops.separable import separable_backward, separable_forward
+    from minigrad.kernels.reference import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
 else:
+    from minigrad.kernels.cpu.conv2d import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
     from minigrad.kernels.cpu.depthwise import (
         depthwise_forward,
         depthwise_input_grad,
@@ -32,6 +34,9 @@ else:
 
 __all__ = [
     "bias_grad",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
-from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.jit import DISABLE_JIT, kernel
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.simd import Pointer, at, lanes, load_square, pointer, store_tile
 
@@ -62,6 +62,8 @@ def _transposed(x: Array, count: int, rows: int, columns: int) -> Array:
     """Return `count` C-contiguous matrices, (rows, columns) -> (columns, rows)."""
     if rows == 1 or columns == 1:  # in memory, they look the same
         return x
+    if DISABLE_JIT or x.dtype.kind != "f":  # the latter are positions of maxima
+        return np.ascontiguousarray(x.reshape(count, rows, columns).transpose(0, 2, 1))
     x, y, sizes = flat(x), empty(x.size, x.dtype), _transpose_sizes(count, rows, columns)
     _transpose_run(count * int(sizes[2]), 4 * x.size, x, x, x, x, y, y, y, sizes)
     return y

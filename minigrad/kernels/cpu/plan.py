@@ -22,8 +22,11 @@ RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
 GROUP_BYTES = 4 * 1024 * 1024
 """Size of the features of a group of images: they fit in the last-level cache."""
-MOST_CHUNKS = 64
-WORK_PER_CHUNK = 1 << 20
+MOST_CHUNKS = 16
+"""Parts of a sum over pixels: a power of two, so that threads get equal shares."""
+WORK_PER_CHUNK = 1 << 18
+WORK_PER_RUN = 1 << 20
+"""Multiply-adds from which more runs are made, for more threads."""
 PIXELS_PER_CHUNK = 256
 """Fewer, and adding up the chunks' sums would take longer than computing them."""
 LARGE_OUTPUT = 1 << 23
@@ -80,11 +83,14 @@ def separable_plan(
     work = batch * image * features * (geometry.taps + filters)
     runs = _balanced(batch * image, run, work)
     by_blocks = features * filters > LARGEST_BY_RUNS
-    chunks = min(MOST_CHUNKS, work // WORK_PER_CHUNK, batch * image // PIXELS_PER_CHUNK)
-    chunks = max(1, chunks)
     group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
-    bands = max(1, min(chunks, group * height))
-    down, across = -(-features // BLOCK[0]), -(-filters // BLOCK[1])
+    group = -(-batch // -(-batch // group)) if batch > 0 else 1  # groups of nearly equal size
+    share = group * image
+    # Without its own gradient of Q, a chunk's sum is no larger than a few pixels.
+    chunks = _chunks(work * group // max(1, batch), share, 16 if by_blocks else PIXELS_PER_CHUNK)
+    bands = max(1, min(_chunks(work, share, 16), group * height))
+    block = (_even(features, BLOCK[0], 12), _even(filters, BLOCK[1], 2 * lanes))
+    down, across = -(-features // block[0]), -(-filters // block[1])
     panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
 
     def sizes(images: int) -> Numbers:
@@ -93,7 +99,7 @@ def separable_plan(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *BLOCK, bands, images, runs),
+                *(chunks, by_blocks, *block, bands, images, runs),
             ],
             dtype=np.int64,
         )
@@ -130,7 +136,7 @@ def _balanced(pixels: int, run: int, work: int) -> int:
     Powers of two, then multiples of eight: 17 runs would keep one of two threads waiting. Runs are
     cut between tiles (`gemm.run_of`), so that they are alike.
     """
-    runs = max(-(-pixels // run), min(8, work // WORK_PER_CHUNK))
+    runs = max(-(-pixels // run), min(8, work // WORK_PER_RUN))
     runs = 1 << (runs - 1).bit_length() if 1 <= runs <= 8 else -(-runs // 8) * 8
     return min(runs, -(-pixels // STEP))
 
@@ -163,11 +169,10 @@ def pointwise_plan(
     run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
     runs = _balanced(pixels, run, work)
     by_blocks = depth * outputs > LARGEST_BY_RUNS
-    chunks = (
-        1 if by_blocks else min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK)
-    )
-    chunks = max(1, chunks)
-    height, width = BLOCK if by_blocks else (max(1, depth), max(1, outputs))
+    chunks = 1 if by_blocks else _chunks(work, pixels, PIXELS_PER_CHUNK)
+    height, width = max(1, depth), max(1, outputs)
+    if by_blocks:
+        height, width = _even(depth, BLOCK[0], 12), _even(outputs, BLOCK[1], 2 * lanes)
     panels = -(-outputs // (2 * lanes))
     sizes = np.array(
         [pixels, depth, outputs, row, column, run, chunks, height, width, runs], dtype=np.int64
@@ -185,3 +190,15 @@ def pointwise_plan(
         zeros=zeros,
         sizes=sizes,
     )
+
+
+def _chunks(work: int, pixels: int, pixels_per_chunk: int) -> int:
+    """Return into how many parts to cut a sum over pixels: a power of two."""
+    most = min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // pixels_per_chunk)
+    return 1 << max(0, most.bit_length() - 1)
+
+
+def _even(size: int, most: int, step: int) -> int:
+    """Return the length of nearly equal parts of at most `most`, each a multiple of `step`."""
+    parts = max(1, -(-size // most))
+    return max(1, -(-size // (parts * step))) * step

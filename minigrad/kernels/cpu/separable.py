@@ -220,8 +220,10 @@ def _backward_runs(
     size = (0 if by_blocks else features * filters) + filters
     zeros = np.zeros(features, x.dtype)
     scratch = np.empty(0 if by_blocks else run * features, x.dtype)
-    for first in range(chunk * run, pixels, chunks * run):
-        count = min(run, pixels - first)
+    # Tiles are twelve pixels high: so are the borders between chunks, and those between runs.
+    last = pixels if chunk + 1 == chunks else (chunk + 1) * pixels // chunks // 12 * 12
+    for first in range(chunk * pixels // chunks // 12 * 12, last, run):
+        count = min(run, last - first)
         gradient = at(pointer(dy), first * filters)
         t_run = at(pointer(t), first * features) if by_blocks else pointer(scratch)
         features_of_pixels(

@@ -14,9 +14,13 @@ from minigrad.kernels.loops.pointwise import (
     pointwise_kernel_grad,
 )
 from minigrad.kernels.loops.separable import separable_backward, separable_forward
+from minigrad.kernels.reference import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
 
 __all__ = [
     "bias_grad",
+    "conv2d_forward",
+    "conv2d_input_grad",
+    "conv2d_kernel_grad",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",

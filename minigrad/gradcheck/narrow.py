@@ -1,0 +1,86 @@
+"""Gradients in the precision that the inputs came in, against those in float64.
+
+The comparison with slopes is made in float64, which says nothing about the code that runs in
+float32. It computes the same gradient with rounding errors, whose size follows from how much the
+gradient changes when its inputs are rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.functions import Checkable
+from minigrad.gradcheck.properties import Fault, Faults, attempt, form_fault
+
+Array = NDArray[Any]
+
+_SAFETY = 200.0  # times what rounding the inputs changes
+_LEAST = 1e-2  # relative to the largest element: rounding may accumulate that much
+_ROUNDINGS = 4
+
+
+def faults(
+    function: Checkable,
+    given: Sequence[Array],
+    arrays: Sequence[Array],
+    upstream: Sequence[Array],
+    gradients: Sequence[Any],
+    names: Sequence[str],
+) -> Faults:
+    """Return the inputs whose gradient at ``given`` does not fit that at ``arrays`` (float64)."""
+    outputs = function.values(given)
+    ups = [up.astype(out.dtype) for up, out in zip(upstream, outputs, strict=True)]
+    narrow = function.gradients(given, ups)
+    found: Faults = {}
+    suspects = []
+    for k, array in enumerate(given):
+        if array.dtype.kind != "f":
+            continue
+        fault = form_fault(names[k], narrow[k], array)
+        if fault is not None:
+            found[k] = fault
+        elif array.size and form_fault(names[k], gradients[k], arrays[k]) is None:
+            error = float(np.abs(narrow[k].astype(np.float64) - gradients[k]).max())
+            if error > _LEAST * float(np.abs(gradients[k]).max()):
+                suspects.append((k, error))
+    if suspects:
+        function.values(arrays)
+        rounding = _SAFETY * _sensitivity(function, arrays, given, upstream, gradients)
+        for k, error in suspects:
+            if error > rounding[k]:
+                problem = (
+                    f"in {given[k].dtype} its gradient is off by {error:.1e} from that in float64"
+                )
+                text = f"the gradient of {names[k]} is another one in {given[k].dtype}"
+                found[k] = Fault(problem, Diagnosis("precision", text))
+    return found
+
+
+def _sensitivity(
+    function: Checkable,
+    arrays: Sequence[Array],
+    given: Sequence[Array],
+    upstream: Sequence[Array],
+    gradients: Sequence[Any],
+) -> Array:
+    """Return how much each gradient changes as all inputs are rounded to their given precision."""
+    rng = np.random.default_rng(0)
+    most = np.zeros(len(arrays))
+    for _ in range(_ROUNDINGS):
+        moved = [
+            x * (1.0 + np.finfo(a.dtype).eps * rng.uniform(-1, 1, x.shape))
+            if a.dtype.kind == "f"
+            else x
+            for x, a in zip(arrays, given, strict=True)
+        ]
+        again = attempt(lambda moved=moved: function.gradients(moved, upstream))  # type: ignore[misc]
+        for k, gradient in enumerate(again or []):
+            if gradient is not None and gradients[k] is not None:
+                change = np.abs(gradient - gradients[k]).max(initial=0.0)
+                most[k] = max(most[k], change) if np.isfinite(change) else np.inf
+    return most

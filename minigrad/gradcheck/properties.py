@@ -1,0 +1,210 @@
+"""What every gradient obeys, whatever the function: tests that need no differences.
+
+A gradient is a function: called twice it gives the same, and it remembers nothing. It is linear in
+the upstream gradient. It has the form of its input. It leaves alone what it was given, and does not
+care how that lies in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.functions import Checkable, spread
+
+Array = NDArray[Any]
+
+_CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by that much
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one input's gradient, in words."""
+
+    problem: str
+    diagnosis: Diagnosis | None = None
+
+
+Faults = dict[int, Fault]  # by position of the input
+
+
+def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
+    """Return what is wrong with a gradient at first sight: it must look like its input."""
+    if gradient is None:
+        return Fault("its gradient is missing (None)")
+    if gradient.shape != x.shape:
+        problem = f"its gradient must have shape {x.shape}, but has shape {gradient.shape}"
+        return Fault(problem, _shape_diagnosis(name, gradient.shape, x.shape))
+    if gradient.dtype != x.dtype:
+        problem = f"its gradient must have dtype {x.dtype}, but has dtype {gradient.dtype}"
+        text = f"the gradient of {name} is computed, or left, in {gradient.dtype}"
+        return Fault(problem, Diagnosis("wrong dtype", text))
+    if not np.isfinite(gradient).all():
+        return Fault("its gradient holds NaN or infinite values", _where_not_finite(name, gradient))
+    return None
+
+
+def repetition_faults(
+    function: Checkable,
+    arrays: Sequence[Array],
+    upstream: Sequence[Array],
+    names: Sequence[str],
+    tolerance: float,
+) -> tuple[list[Any], Faults]:
+    """Return the gradients, and what differs when they are computed a second time."""
+    first = function.gradients(arrays, upstream)
+    second = function.gradients(arrays, upstream)
+    faults = {}
+    for k, (a, b) in enumerate(zip(first, second, strict=True)):
+        if same(a, b, tolerance):
+            continue
+        diagnosis = Diagnosis("nondeterministic", f"the gradient of {names[k]} is not repeatable")
+        if a is not None and b is not None and a.shape == b.shape and _close(b, 2.0 * a):
+            text = f"the gradient of {names[k]} is added to what an earlier call left behind"
+            diagnosis = Diagnosis("not reset", text)
+        problem = "two computations of the gradient with the same inputs gave different results"
+        faults[k] = Fault(problem, diagnosis)
+    return first, faults
+
+
+def upstream_faults(
+    function: Checkable, arrays: Sequence[Array], upstream: Sequence[Array], first: Sequence[Any]
+) -> Faults:
+    """Return the inputs whose gradient is not linear in the upstream gradient."""
+    faults = {}
+    doubled = function.gradients(arrays, [2.0 * up for up in upstream])
+    nothing = function.gradients(arrays, [0.0 * up for up in upstream])
+    total = first
+    if 1 < len(upstream) <= 8:  # one output at a time, the others undefined
+        parts = [
+            function.gradients(arrays, [up if i == k else None for i, up in enumerate(upstream)])
+            for k in range(len(upstream))
+        ]
+        total = [_sum(column) for column in zip(*parts, strict=True)]
+    for k, gradient in enumerate(first):
+        if not _comparable(gradient, doubled[k], nothing[k], total[k]):
+            continue
+        if np.any(nothing[k] != 0.0):
+            faults[k] = Fault("an upstream gradient of zeros must give a gradient of zeros")
+        elif not _close(doubled[k], 2.0 * gradient):
+            faults[k] = Fault("twice the upstream gradient must give twice the gradient")
+        elif not _close(total[k], gradient):
+            faults[k] = Fault(
+                "the gradients of the single outputs must add up to the gradient of all"
+            )
+    return faults
+
+
+def layout_faults(
+    function: Checkable, arrays: Sequence[Array], upstream: Sequence[Array], first: Sequence[Any]
+) -> tuple[Faults, list[str]]:
+    """Return the inputs whose gradient depends on how arrays lie in memory, and notes."""
+    loose = [spread(a) for a in arrays]
+    try:
+        again = function.gradients(loose, [spread(up) for up in upstream])
+    except Exception as error:
+        kind = type(error).__name__
+        return {}, [f"arrays that are not contiguous were refused ({kind}: {first_line(error)})"]
+    problem = "the gradient is another one when arrays are not contiguous in memory"
+    return {
+        k: Fault(problem)
+        for k, (a, b) in enumerate(zip(first, again, strict=True))
+        if _comparable(a, b) and not _close(a, b)
+    }, []
+
+
+def change_faults(function: Checkable, names: Sequence[str]) -> tuple[Faults, list[str]]:
+    """Return the inputs that were changed in place, and a note if an upstream gradient was."""
+    faults, notes = {}, []
+    for k in function.changed:
+        if k < 0:
+            notes.append("the gradient function changes its upstream gradient in place")
+            continue
+        text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
+        faults[k] = Fault(
+            "the function or its gradient changes this input in place", Diagnosis("mutated", text)
+        )
+    return faults, notes
+
+
+def elsewhere(arrays: Sequence[Array]) -> list[Array]:
+    """Return other inputs, whose numbers lie between those of each array (so in its domain)."""
+    moved = []
+    for a in arrays:
+        if a.dtype.kind != "f":
+            moved.append(a)
+            continue
+        reverse = a.ravel()[::-1].reshape(a.shape)
+        moved.append(np.asarray(0.875 * reverse + 0.125 * a, a.dtype))
+    return moved
+
+
+def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
+    """Whether two results are the same, bit by bit or within a tolerance."""
+    if a is None or b is None:
+        return a is b
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    if a.tobytes() == b.tobytes():
+        return True
+    return tolerance > 0.0 and bool(np.allclose(a, b, rtol=0.0, atol=tolerance, equal_nan=True))
+
+
+def attempt(action: Callable[[], Any]) -> Any:
+    """Return the result, or None if there is an error: for tests at points nobody asked for."""
+    try:
+        with np.errstate(all="ignore"):
+            return action()
+    except Exception:
+        return None
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's text."""
+    return (str(error).splitlines() or [""])[0]
+
+
+def _close(a: Array, b: Array) -> bool:
+    size = float(np.abs(b).max(initial=0.0))
+    return bool(np.abs(a - b).max(initial=0.0) <= _CLOSE * np.finfo(a.dtype).eps * size)
+
+
+def _comparable(*arrays: Any) -> bool:
+    first = arrays[0]
+    return first is not None and all(
+        a is not None and a.dtype.kind == "f" and a.shape == first.shape and np.isfinite(a).all()
+        for a in arrays
+    )
+
+
+def _sum(parts: Sequence[Any]) -> Any:
+    if any(part is None for part in parts):
+        return None
+    return np.sum(np.stack(parts), axis=0) if len({p.shape for p in parts}) == 1 else None
+
+
+def _shape_diagnosis(
+    name: str, found: tuple[int, ...], wanted: tuple[int, ...]
+) -> Diagnosis | None:
+    if [n for n in found if n > 1] == [n for n in wanted if n > 1]:
+        text = f"the gradient of {name} has lost or gained an axis of length 1"
+        return Diagnosis("squeezed", text)
+    if found == wanted[::-1]:
+        return Diagnosis("transposed", f"the gradient of {name} is transposed")
+    if len(found) >= len(wanted):
+        ends = found[len(found) - len(wanted) :]
+        if all(w in (1, f) for w, f in zip(wanted, ends, strict=True)):
+            text = f"the gradient of {name} is not summed over the axes that were broadcast"
+            return Diagnosis("missing sum", text)
+    return None
+
+
+def _where_not_finite(name: str, gradient: Array) -> Diagnosis:
+    bad = int(np.count_nonzero(~np.isfinite(gradient)))
+    text = f"{bad} of {gradient.size} numbers in the gradient of {name} are NaN or infinite"
+    return Diagnosis("not finite", text)

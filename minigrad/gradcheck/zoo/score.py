@@ -1,0 +1,133 @@
+"""The score of gradient checkers on the zoo: which wrong gradients they see."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from minigrad.gradcheck.zoo import rivals
+from minigrad.gradcheck.zoo.exercise import Exercise
+from minigrad.gradcheck.zoo.rivals import Checker
+
+CHECKERS: dict[str, Checker] = {
+    "minigrad, full": rivals.ours_full,
+    "minigrad, fast": rivals.ours_fast,
+    "PyTorch's way": rivals.pytorch,
+    "needle's way": rivals.needle,
+    "HIPS autograd's way": rivals.hips_autograd,
+    "micrograd's way": rivals.micrograd,
+    "minitorch's way": rivals.minitorch,
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one checker made of the zoo.
+
+    Attributes
+    ----------
+    checker : str
+    killed, missed : tuple of str
+        The names of the wrong gradients that it refused, and of those that it let pass.
+    alarms : tuple of str
+        The names of the exercises whose RIGHT gradient it refused. It cannot tell right from wrong
+        there, so they count as missed as well.
+    """
+
+    checker: str
+    killed: tuple[str, ...]
+    missed: tuple[str, ...]
+    alarms: tuple[str, ...]
+
+    @property
+    def rate(self) -> float:
+        """The share of the zoo that was killed, 0 to 1."""
+        return len(self.killed) / max(1, len(self.killed) + len(self.missed))
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """The scores of all checkers; ``print`` it for a table, and the bugs that each one missed."""
+
+    scores: tuple[Score, ...]
+
+    def __getitem__(self, checker: str) -> Score:
+        return next(score for score in self.scores if score.checker == checker)
+
+    def __str__(self) -> str:
+        total = len(self.scores[0].killed) + len(self.scores[0].missed)
+        lines = [f"{'checker':<22}{f'killed of {total}':>14}{'':>8}{'false alarms':>14}"]
+        lines += [
+            f"{s.checker:<22}{len(s.killed):>14}{s.rate:>8.1%}{len(s.alarms):>14}"
+            for s in self.scores
+        ]
+        for s in self.scores:
+            lines += ["", f"{s.checker} misses {len(s.missed) or 'nothing'}"]
+            lines += [f"  {name}{_why(s, name)}" for name in s.missed]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as dictionaries and lists, ready for JSON."""
+        return {
+            s.checker: {
+                "rate": s.rate,
+                "killed": list(s.killed),
+                "missed": list(s.missed),
+                "alarms": list(s.alarms),
+            }
+            for s in self.scores
+        }
+
+
+def score(
+    exercises: Sequence[Exercise], checkers: Mapping[str, Checker] | None = None
+) -> ScoreTable:
+    """Show every exercise to every checker, the right gradient first, then the wrong one.
+
+    Parameters
+    ----------
+    exercises : sequence of Exercise
+        `exercises`, or a selection.
+    checkers : mapping of str to callable, optional
+        ``checker(forward, backward, inputs) -> bool``. By default ours, and our own versions of
+        what others do (see `rivals`).
+
+    Returns
+    -------
+    ScoreTable
+
+    Examples
+    --------
+    >>> from minigrad.gradcheck.zoo import exercises, rivals, score
+    >>> table = score(exercises.select("relu"), {"one random element": rivals.minitorch})
+    >>> table["one random element"].missed
+    ('relu/spoils-upstream', 'relu/keeps-the-first-mask')
+    """
+    checkers = CHECKERS if checkers is None else checkers
+    return ScoreTable(tuple(_score(name, check, exercises) for name, check in checkers.items()))
+
+
+def with_pytorch() -> dict[str, Checker]:
+    """Return the checkers, and the real PyTorch if it is installed."""
+    if importlib.util.find_spec("torch") is None:
+        return dict(CHECKERS)
+    return {**CHECKERS, "PyTorch itself": rivals.real_pytorch}
+
+
+def _score(name: str, check: Checker, exercises: Sequence[Exercise]) -> Score:
+    killed: list[str] = []
+    missed: list[str] = []
+    alarms: list[str] = []
+    for one in exercises:
+        accepts_right = check(one.forward, one.right, one.inputs)
+        accepts_wrong = check(one.forward, one.backward, one.inputs)
+        (killed if accepts_right and not accepts_wrong else missed).append(one.name)
+        if not accepts_right:
+            alarms.append(one.name)
+    return Score(name, tuple(killed), tuple(missed), tuple(alarms))
+
+
+def _why(score: Score, name: str) -> str:
+    return " (refuses the right gradient, too)" if name in score.alarms else ""

@@ -1,0 +1,296 @@
+"""Networks of any form, described by calling layers on symbols: the functional API.
+
+``Model(inputs, outputs)`` walks back from the outputs to the inputs, and has a list of calls then.
+Everything else is a loop over that list: computing, shapes, multiply-adds, the configuration.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from minigrad import layers as registry
+from minigrad.autograd import Tensor
+from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
+from minigrad.layers.naming import auto_name
+from minigrad.layers.shapes import Shape, shape_of
+from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
+from minigrad.models.model import Model
+from minigrad.models.summary import layer_macs
+
+__all__ = ["Functional"]
+
+
+class Functional(Model):
+    """The network between symbols; ``Model(inputs, outputs)`` makes one.
+
+    Branches, residual connections, layers that are called several times and models inside models
+    are all possible.
+
+    Source: https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
+
+    Parameters
+    ----------
+    inputs : Symbol or list of Symbol
+        Made by `Input`.
+    outputs : Symbol or list of Symbol
+        Made by calling layers on them.
+    name, trainable : optional
+        As for every layer.
+
+    Raises
+    ------
+    TypeError
+        If something is not a symbol, or a layer in a graph is a subclassed model that contains it.
+    ValueError
+        If outputs depend on an input that is not given, an input is not one of `Input`, or two
+        layers have the same name.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.Input((8, 8, 3))
+    >>> left = mg.layers.SeparableConv2D(4, 3, padding="same")(x)
+    >>> right = mg.layers.DepthwiseConv2D(3, padding="same")(x)
+    >>> model = mg.Model(x, [left, right])
+    >>> [tensor.shape for tensor in model([[[[1.0, 2.0, 3.0]] * 8] * 8])]
+    [(1, 8, 8, 4), (1, 8, 8, 3)]
+    """
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
+        trainable = kwargs.pop("trainable", True)
+        super().__init__(name=auto_name(Model) if name is None else name, **kwargs)
+        self.inputs, self.outputs = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        self._calls = _order(_flat(self.inputs), _flat(self.outputs))
+        self._layers = list({id(call.layer): call.layer for call in self._calls}.values())
+        for layer_name, times in Counter(layer.name for layer in self._layers).items():
+            if times > 1:
+                raise ValueError(
+                    f"The names of the layers in a model must differ. Received: {times} layers "
+                    f"named {layer_name!r}"
+                )
+        # After its last use a result is dropped, so that inference keeps no more than it needs.
+        last = {id(symbol): i for i, c in enumerate(self._calls) for symbol in _flat(c.inputs)}
+        kept = {id(symbol) for symbol in _flat(self.outputs)}
+        self._drops: list[list[int]] = [[] for _ in self._calls]
+        for symbol, number in last.items():
+            if symbol not in kept:
+                self._drops[number].append(symbol)
+        if isinstance(self.inputs, Symbol):
+            self.input_spec = _spec(self.inputs.shape)
+        self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
+        self.built = True
+        if not trainable:
+            self.trainable = False
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, each one once, inputs included, in the order of their first calls."""
+        return list(self._layers)
+
+    @property
+    def input_shape(self) -> Any:
+        """The shape of the input, or a list of shapes."""
+        return map_structure(lambda symbol: symbol.shape, self.inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shape of the output, or a list of shapes."""
+        return map_structure(lambda symbol: symbol.shape, self.outputs)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or by its place in `layers`.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or if not exactly one of both is given.
+        """
+        if (name is None) is (index is None):
+            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+        if index is not None and not -len(self._layers) <= index < len(self._layers):
+            raise ValueError(f"There are {len(self._layers)} layers. Received: index={index}")
+        for layer in self._layers if index is None else [self._layers[index]]:
+            if index is not None or layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self._layers)
+        raise ValueError(f"No layer is named {name!r}. Layers of '{self.name}': {names}")
+
+    def build(self, input_shape: Any) -> None:
+        """Check the shape; the weights exist already."""
+        self._check_input_shape(shape_of(input_shape))
+
+    def call(self, inputs: Any) -> Any:
+        """Compute the outputs."""
+        return self._run(inputs, lambda call, values: call.layer(values, **call.words))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the shape of the output (a list of shapes) without computing anything."""
+        shapes = shape_of(input_shape)
+        self._check_input_shape(shapes)
+        return self._run(shapes, lambda call, values: output_shapes(call.layer, values, call.words))
+
+    def traced(self, input_shape: Any) -> list[tuple[Layer, Any, Any]]:
+        """Return all calls as (layer, shape of its input, shape of its output), in their order."""
+        inputs = [call for call in self._calls if call.inputs is None]
+        shapes = shape_of(input_shape)
+        given = shapes if isinstance(shapes, list) else [shapes]
+        found = [(call.layer, x, x) for call, x in zip(inputs, given, strict=True)]
+
+        def note(call: LayerCall, before: Any) -> Any:
+            after = output_shapes(call.layer, before, call.words)
+            found.append((call.layer, before, after))
+            return after
+
+        self._run(shapes, note)
+        return found
+
+    def macs(self, input_shape: Any) -> int:
+        """Return the multiply-adds for one example; a layer called twice counts twice."""
+        return sum(layer_macs(layer, before) for layer, before, _ in self.traced(input_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return layers and calls as plain data: a symbol is [number of its call, its index]."""
+        numbers = {id(call): i for i, call in enumerate(self._calls)}
+        places = {id(layer): i for i, layer in enumerate(self._layers)}
+
+        def place(symbol: Symbol) -> list[int]:
+            return [numbers[id(symbol.source)], symbol.index]
+
+        calls = [
+            {
+                "layer": places[id(call.layer)],
+                "inputs": None if call.inputs is None else map_structure(place, call.inputs),
+                **({"words": dict(call.words)} if call.words else {}),
+            }
+            for call in self._calls
+        ]
+        return {
+            **super().get_config(),
+            "layers": [registry.serialize(layer) for layer in self._layers],
+            "calls": calls,
+            "inputs": map_structure(place, self.inputs),
+            "outputs": map_structure(place, self.outputs),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Make an equal model, with new weights, from what `get_config` returned."""
+        arguments = dict(config)
+        parts = [registry.deserialize(part) for part in arguments.pop("layers")]
+        made: list[Any] = []
+
+        def symbols(places: Any) -> Any:
+            if isinstance(places[0], (list, tuple)):
+                return [symbols(place) for place in places]
+            outputs = made[places[0]]
+            return outputs[places[1]] if isinstance(outputs, list) else outputs
+
+        for call in arguments.pop("calls"):
+            layer = parts[call["layer"]]
+            if call["inputs"] is None:
+                made.append(layer.symbol)
+            else:
+                made.append(layer(symbols(call["inputs"]), **call.get("words", {})))
+        inputs, outputs = symbols(arguments.pop("inputs")), symbols(arguments.pop("outputs"))
+        return cls(inputs, outputs, **arguments)
+
+    # ------------------------------------------------------------------ inside
+
+    def _run(self, inputs: Any, compute: Callable[[LayerCall, Any], Any]) -> Any:
+        """Follow the calls: `compute` gets each one with what stands for its inputs."""
+        given = [inputs] if isinstance(self.inputs, Symbol) else inputs
+        values = dict(zip(map(id, _flat(self.inputs)), given, strict=True))
+        for call, drops in zip(self._calls, self._drops, strict=True):
+            if call.inputs is not None:
+                arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
+                try:
+                    found = compute(call, arguments)
+                except ValueError as error:
+                    raise self._failure(call, arguments, error) from error
+                results = found if isinstance(call.outputs, list) else [found]
+                values.update(zip(map(id, _flat(call.outputs)), results, strict=True))
+            for symbol in drops:
+                del values[symbol]
+        return map_structure(lambda symbol: values[id(symbol)], self.outputs)
+
+    def _failure(self, call: LayerCall, arguments: Any, error: Exception) -> ValueError:
+        shapes = [
+            x.shape if isinstance(x, Tensor) else x for x in _flat(arguments, (Tensor, tuple))
+        ]
+        return ValueError(
+            f"Layer {call.layer.name!r} ({type(call.layer).__name__}) of the model '{self.name}' "
+            f"cannot take its input of shape {', '.join(map(str, shapes))} (the model's input has "
+            f"shape {self.input_shape}). {error}"
+        )
+
+    def _check_input_shape(self, shape: Any) -> None:
+        if isinstance(self.inputs, Symbol):
+            if isinstance(shape, list):
+                raise ValueError(f"The model '{self.name}' has one input. Received: {len(shape)}")
+            super()._check_input_shape(shape)
+            return
+        if not isinstance(shape, list) or len(shape) != len(self.inputs):
+            raise ValueError(
+                f"The model '{self.name}' takes a list of {len(self.inputs)} tensors. "
+                f"Received: shape {shape}"
+            )
+        for each, symbol in zip(shape, self.inputs, strict=True):
+            _spec(symbol.shape).check(each, f"{symbol.source.layer.name!r} of '{self.name}'")
+
+
+def _spec(shape: Shape) -> InputSpec:
+    sizes = {axis: size for axis, size in enumerate(shape) if size is not None}
+    return InputSpec(ndim=len(shape), axes=sizes)
+
+
+def _flat(structure: Any, single: Any = Symbol) -> list[Any]:
+    if structure is None:
+        return []
+    return [structure] if isinstance(structure, single) else list(structure)
+
+
+def _symbols(value: Any, what: str) -> Any:
+    """Return a symbol or a list of symbols."""
+    if isinstance(value, Symbol):
+        return value
+    if isinstance(value, (list, tuple)) and value and all(isinstance(x, Symbol) for x in value):
+        return list(value)
+    raise TypeError(
+        f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
+        f"first, calling layers on it the others. Received: {what}={value!r}"
+    )
+
+
+def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
+    """Return the calls between inputs and outputs, each one after those it depends on."""
+    for symbol in inputs:
+        if not isinstance(symbol.source.layer, InputLayer):
+            raise ValueError(
+                f"The inputs of a model must come from mg.Input. Received: {symbol!r}; a model "
+                "from the middle of a network needs an Input of its own and new calls"
+            )
+    if len({id(symbol) for symbol in inputs}) < len(inputs):
+        raise ValueError(f"An input was given twice. Received: inputs={inputs!r}")
+    given = [symbol.source for symbol in inputs]
+    order: dict[int, LayerCall] = {id(call): call for call in given}
+    waiting = [(symbol.source, False) for symbol in reversed(outputs)]
+    while waiting:  # depth first, without recursion: networks may be deep
+        call, done = waiting.pop()
+        if id(call) in order:
+            continue
+        if call.inputs is None:
+            raise ValueError(
+                f"The outputs depend on the input {call.layer.name!r}, which is not among the "
+                f"inputs of the model. Received: inputs={inputs!r}"
+            )
+        if done:
+            order[id(call)] = call
+            continue
+        waiting.append((call, True))
+        waiting += [(symbol.source, False) for symbol in reversed(_flat(call.inputs))]
+    return list(order.values())
+
+
+registry.register(Functional)
