@@ -13,6 +13,7 @@ Only the standard library is used here, so any part of the package may import it
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
@@ -109,7 +110,8 @@ class Registry:
         Parameters
         ----------
         entry : class or function
-            A class is known by its name and by its name in snake case, a function by its name.
+            A class is known by its name and by its name in snake case (unless a function has
+            that: ``ELU`` is not ``"elu"``), a function by its name.
         *aliases : str
             Further names.
 
@@ -131,7 +133,9 @@ class Registry:
                 f"Only a class or a named function can be registered as {_an(self.kind)}. "
                 f"Received: {entry!r}"
             )
-        names = [name, *([snake_case(name)] if isinstance(entry, type) else []), *aliases]
+        names = [name, *aliases]
+        if isinstance(entry, type) and not inspect.isfunction(self._entries.get(snake_case(name))):
+            names.insert(1, snake_case(name))
         for taken in names:
             owner = self._entries.get(taken, entry)
             if owner is not entry and _origin(owner) != _origin(entry):

@@ -173,6 +173,23 @@ class Judge:
                 found[k] = self._with_kink(one)
         return found
 
+    def together(self, found: list[Comparison]) -> Comparison | None:
+        """Return what is wrong with the kinks as a whole, or None.
+
+        At a tie of max, each of two gradients may lie between its slopes, and their sum may not:
+        both moved together, the function is smooth.
+        """
+        kinks = [one.direction for one in found if one.kink is not None and not one.kink.jumps]
+        if len(kinks) < 2 or any(direction.index is None for direction in kinks):
+            return None
+        where = np.array([direction.where for direction in kinks])
+        scale = min(direction.scale for direction in kinks)
+        joint = Direction(where, np.ones(len(where)), scale, scale, None)
+        step = best_step(self._differences.epsilon) * scale
+        one = self._beside(joint, self._differences.measure(joint, step), self._rtol)
+        one = self._with_kink(one) if one.slope.bends(BEND) else one
+        return one if one.verdict == "fail" else None
+
     def _beside(self, direction: Direction, slope: Slope, rtol: float) -> Comparison:
         parts = self._gradient[direction.where] * direction.vector
         analytic = float(np.sum(parts))

@@ -39,7 +39,7 @@ class Direction:
 
     Attributes
     ----------
-    where : int or slice
+    where : int, slice or array of int
         The elements of the flattened input that move.
     vector : float or array
         How far each of them moves for a step of 1.
@@ -51,7 +51,7 @@ class Direction:
         The position of the element; None for a vector.
     """
 
-    where: int | slice
+    where: int | slice | Array
     vector: Any
     scale: float
     size: float
@@ -60,6 +60,8 @@ class Direction:
     @property
     def place(self) -> str:
         """Where this is, in words."""
+        if isinstance(self.where, np.ndarray):
+            return "where kinks are, all of them moved together,"
         if self.index is None:
             return "along a random direction"
         return f"at [{', '.join(map(str, self.index))}]"

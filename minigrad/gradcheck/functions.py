@@ -17,6 +17,8 @@ Array = NDArray[Any]
 class Checkable(Protocol):
     """A function on arrays with a gradient of its own."""
 
+    composed: bool  # whether the gradient is put together from those of several operations
+
     def values(self, arrays: Sequence[Array]) -> list[Array]:
         """Return the outputs."""
         ...
@@ -37,6 +39,7 @@ class Checkable(Protocol):
 class TensorFunction:
     """A function of tensors: its gradients come from the tape."""
 
+    composed = True
     changed: tuple[int, ...] = ()  # the arrays of tensors are read-only
 
     def __init__(self, fn: Callable[..., Any]) -> None:
@@ -76,6 +79,8 @@ class TensorFunction:
 
 class ArrayFunction:
     """A function of NumPy arrays with its gradient: ``gradient(upstream, *inputs)``."""
+
+    composed = False
 
     def __init__(self, fn: Callable[..., Any], gradient: Callable[..., Any]) -> None:
         self._fn = fn

@@ -25,10 +25,15 @@ class Kink:
     ----------
     low, high : float
         The least and the largest slope; infinite where the function jumps.
+    composed : bool
+        Whether the gradient is put together from those of several operations. Each of them may
+        choose a slope at its own kink, and what comes of that need not lie between the slopes of
+        the whole.
     """
 
     low: float
     high: float
+    composed: bool = False
 
     @property
     def jumps(self) -> bool:
@@ -37,7 +42,7 @@ class Kink:
 
     def allows(self, gradient: float, tolerance: float) -> bool:
         """Whether a gradient lies between the slopes on both sides."""
-        return self.low - tolerance <= gradient <= self.high + tolerance
+        return self.composed or self.low - tolerance <= gradient <= self.high + tolerance
 
     def __str__(self) -> str:
         if self.jumps:

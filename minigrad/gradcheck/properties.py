@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.gradcheck.compare import random_like
+from minigrad.gradcheck.differences import scales
 from minigrad.gradcheck.findings import Diagnosis
 from minigrad.gradcheck.functions import Checkable, spread
 
@@ -118,18 +120,19 @@ def layout_faults(
     }, []
 
 
-def change_faults(function: Checkable, names: Sequence[str]) -> tuple[Faults, list[str]]:
-    """Return the inputs that were changed in place, and a note if an upstream gradient was."""
-    faults, notes = {}, []
+def change_faults(function: Checkable, names: Sequence[str]) -> Faults:
+    """Return the inputs that were changed in place; the first one stands for upstream gradients."""
+    faults: Faults = {}
     for k in function.changed:
         if k < 0:
-            notes.append("the gradient function changes its upstream gradient in place")
-            continue
-        text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
-        faults[k] = Fault(
-            "the function or its gradient changes this input in place", Diagnosis("mutated", text)
-        )
-    return faults, notes
+            problem = "the gradient function changes the upstream gradient in place"
+            text = "the upstream gradient is overwritten: others who share it get another one"
+            faults[0] = Fault(problem, Diagnosis("mutated", text))
+        else:
+            problem = "the function or its gradient changes this input in place"
+            text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
+            faults[k] = Fault(problem, Diagnosis("mutated", text))
+    return faults
 
 
 def elsewhere(arrays: Sequence[Array]) -> list[Array]:
@@ -142,6 +145,16 @@ def elsewhere(arrays: Sequence[Array]) -> list[Array]:
         reverse = a.ravel()[::-1].reshape(a.shape)
         moved.append(np.asarray(0.875 * reverse + 0.125 * a, a.dtype))
     return moved
+
+
+def nearby(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
+    """Return inputs a little beside the given ones, off any kink."""
+    return [
+        a
+        if a.dtype.kind != "f"
+        else np.asarray(a + 1e-3 * scales(a) * random_like(a, rng), a.dtype)
+        for a in arrays
+    ]
 
 
 def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:

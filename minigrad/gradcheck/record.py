@@ -61,7 +61,9 @@ def _pack_input(check: InputCheck, maps: bool) -> dict[str, Any]:
 
 
 def _unpack_input(entry: Mapping[str, Any]) -> InputCheck:
-    numbers = {key: math.nan if entry[key] is None else entry[key] for key in _NUMBERS}
+    numbers: dict[str, Any] = {
+        key: math.nan if entry[key] is None else entry[key] for key in _NUMBERS
+    }
     if entry["diagnosis"] is not None:
         found = entry["diagnosis"]
         numbers["diagnosis"] = Diagnosis(found["name"], found["text"], tuple(found["also"]))
@@ -79,7 +81,7 @@ def _unpack_input(entry: Mapping[str, Any]) -> InputCheck:
 
 
 def _unpack_curve(entry: Mapping[str, Any]) -> StepCurve:
-    values = {
+    values: dict[str, Any] = {
         key: tuple(_floats(value).tolist()) if isinstance(value, list) else float(_floats(value))
         for key, value in entry.items()
         if key != "index"

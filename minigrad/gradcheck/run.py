@@ -18,16 +18,22 @@ from minigrad.gradcheck.compare import (
     Options,
     default_rtol,
     directions,
+    elements,
     random_like,
 )
 from minigrad.gradcheck.curve import step_curve
+from minigrad.gradcheck.diagnose import diagnose
 from minigrad.gradcheck.differences import Differences, best_step
-from minigrad.gradcheck.findings import VERDICTS, InputCheck, Maps
+from minigrad.gradcheck.findings import VERDICTS, Diagnosis, InputCheck, Maps
 from minigrad.gradcheck.functions import Checkable
 from minigrad.gradcheck.properties import Fault, Faults
 from minigrad.gradcheck.report import GradCheckReport
+from minigrad.gradcheck.suspect import Suspect
 
 Array = NDArray[Any]
+
+_ELSEWHERE = 8  # elements that are checked at other points
+_DIAGNOSED = 20_000  # numbers at most in a gradient that gets a diagnosis
 
 
 def run(
@@ -110,10 +116,10 @@ class Trial:
             narrowed = narrow.faults(
                 self.function, given, self.arrays, self.upstream, self.gradients, self.names
             )
-        changed, notes = properties.change_faults(self.function, self.names)
+        changed = properties.change_faults(self.function, self.names)
         # What comes later is said first.
         faults = changed | loose | linear | narrowed | self._repetition | forms
-        return faults, remarks + notes
+        return faults, remarks
 
     def check(self, k: int, fault: Fault | None) -> InputCheck:
         """Compare the gradient of input ``k`` with slopes, and report what is found."""
@@ -126,12 +132,23 @@ class Trial:
         if not comparable or not where:
             return self._unmeasured(k, fault)
         differences = self.differences(k)
-        found = Judge(gradient, x, differences, options).compare(where)
-        worst = max(found, key=lambda one: (VERDICTS.index(one.verdict), one.badness))
+        judge = Judge(gradient, x, differences, options)
+        found = judge.compare(where)
+        if self.function.composed and any(
+            one.verdict == "fail" and one.kink is not None for one in found
+        ):
+            found = self._excused(k, found)
+        joint = None if self.function.composed else judge.together(found)
+        judged = found if joint is None else [*found, joint]
+        worst = max(judged, key=lambda one: (VERDICTS.index(one.verdict), one.badness))
+        if fault is None and worst.verdict != "fail":
+            fault = self._stale(k)
         diagnosis = None
         problem = worst.complaint() if worst.verdict == "fail" else None
         if fault is not None and (problem is None or fault.diagnosis is not None):
             problem, diagnosis = fault.problem, fault.diagnosis
+        elif problem is not None and not (worst.kink or joint) and x.size <= _DIAGNOSED:
+            diagnosis = self.diagnosis(k)
         return InputCheck(
             name=self.names[k],
             shape=x.shape,
@@ -150,14 +167,73 @@ class Trial:
             probe=lambda: step_curve(differences, worst, options.step),
         )
 
-    def differences(self, k: int) -> Differences:
-        """Return what measures slopes as input ``k`` moves."""
-        before, after = self.arrays[:k], self.arrays[k + 1 :]
-        return Differences(
-            lambda moved: self.function.values([*before, moved, *after]),
-            self.arrays[k],
+    def _excused(self, k: int, found: list[Comparison]) -> list[Comparison]:
+        """Return the comparisons with kinks excused if the gradient is right beside them."""
+        doubtful = [one.direction.where for one in found if one.verdict == "fail"]
+        near = self._first_wrong(k, properties.nearby(self.arrays, self._rng), doubtful)
+        if near is not None:
+            return found
+        return [
+            one if one.kink is None else replace(one, kink=replace(one.kink, composed=True))
+            for one in found
+        ]
+
+    def _stale(self, k: int) -> Fault | None:
+        """Return what is wrong at other inputs, though all was right at those of the first call."""
+        size = self.arrays[k].size
+        some = self._rng.choice(size, min(size, _ELSEWHERE), replace=False).tolist()
+        wrong = self._first_wrong(k, properties.elsewhere(self.arrays), some)
+        if wrong is None:
+            return None
+        text = (
+            f"the gradient of {self.names[k]} is right when it is computed first, and wrong when "
+            "it is computed again with other inputs: it holds on to something from the first call"
+        )
+        return Fault(f"called again with other inputs, {wrong}", Diagnosis("stale", text))
+
+    def _first_wrong(self, k: int, arrays: list[Array], some: list[Any]) -> str | None:
+        """Return what is wrong with some elements of a gradient at other inputs."""
+        outputs = properties.attempt(lambda: self.function.values(arrays))
+        if outputs is None or [o.shape for o in outputs] != [o.shape for o in self.outputs]:
+            return None
+        gradients = properties.attempt(lambda: self.function.gradients(arrays, self.upstream))
+        if gradients is None or properties.form_fault("", gradients[k], arrays[k]) is not None:
+            return None
+        if not all(np.isfinite(out).all() for out in outputs):
+            return None
+        differences = self._differences_at(k, arrays, outputs)
+        places = elements(arrays[k])
+        where = [places[i] for i in some if isinstance(i, int)][:_ELSEWHERE]
+        found = Judge(gradients[k], arrays[k], differences, self.options).compare(where)
+        return next((one.complaint() for one in found if one.verdict == "fail"), None)
+
+    def diagnosis(self, k: int) -> Diagnosis | None:
+        """Return what the wrong gradient of input ``k`` is."""
+        suspect = Suspect(
+            k,
+            self.gradients[k],
+            self.function.values,
+            self.arrays,
+            self.names,
             self.upstream,
             self.outputs,
+            self.epsilon,
+        )
+        return diagnose(suspect)
+
+    def differences(self, k: int) -> Differences:
+        """Return what measures slopes as input ``k`` moves."""
+        return self._differences_at(k, self.arrays, self.outputs)
+
+    def _differences_at(
+        self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]
+    ) -> Differences:
+        before, after = arrays[:k], arrays[k + 1 :]
+        return Differences(
+            lambda moved: self.function.values([*before, moved, *after]),
+            arrays[k],
+            self.upstream,
+            outputs,
             self.epsilon,
         )
 

@@ -1,4 +1,4 @@
-"""`Dropout`: forget some of the input, at random, in training."""
+"""`Dropout` and `SpatialDropout2D`: forget some of the input, at random, in training."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from minigrad import random
+from minigrad import config, random
 from minigrad.autograd import Tensor, wrap
 from minigrad.layers.base import Layer
+from minigrad.layers.images import image_shape
 from minigrad.layers.registry import register
 from minigrad.layers.shapes import InputSpec, Shape, to_shape
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "SpatialDropout2D"]
 
 
 class Dropout(Layer):
@@ -100,7 +101,55 @@ class Dropout(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the input."""
-        return to_shape(input_shape)
+        shape = to_shape(input_shape)
+        self._check_input_shape(shape)
+        return shape
+
+
+class SpatialDropout2D(Dropout):
+    """Drop whole channels of images in training: neighbouring pixels tell too much of each other.
+
+    Parameters
+    ----------
+    rate : float
+        The fraction of the channels to drop, from 0 to 1.
+    data_format : "channels_last" or "channels_first", optional
+        The setting ``image_data_format`` when left out.
+    seed : int, optional
+        As for `Dropout`.
+    **kwargs
+        Those of `Layer`: name, dtype, input_shape, and so on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `Dropout`; also for inputs that have not 4 axes.
+
+    Notes
+    -----
+    https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/layers/SpatialDropout2D,
+    J. Tompson et al., 2015, https://arxiv.org/abs/1411.4280
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minigrad as mg
+    >>> layer = mg.layers.SpatialDropout2D(0.5, seed=1)
+    >>> y = layer(np.ones((1, 3, 3, 8)), training=True).numpy()
+    >>> bool((y == y[:, :1, :1]).all())
+    True
+    """
+
+    _arguments: ClassVar[tuple[str, ...]] = ("rate", "data_format", "seed")
+    _neutral_keys: ClassVar[frozenset[str]] = Dropout._neutral_keys | {"noise_shape"}
+
+    def __init__(
+        self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        self.data_format = config.resolve_data_format(data_format)
+        super().__init__(rate, image_shape(None, (1, 1), None, self.data_format), seed, **kwargs)
+        self.input_spec = InputSpec(ndim=4)
 
 
 register(Dropout)
+register(SpatialDropout2D)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
@@ -39,6 +39,13 @@ class InputLayer(Layer):
     >>> mg.layers.InputLayer((28, 28, 1), name="image").symbol
     <Symbol from 'image', shape=(None, 28, 28, 1), dtype=float32>
     """
+
+    # Keras says with these that a tensor is an ordinary one.
+    _neutral_keys: ClassVar[frozenset[str]] = Layer._neutral_keys | {
+        "optional",
+        "ragged",
+        "sparse",
+    }
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from minigrad import _validate, ops
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Parameter
+from minigrad.layers.conv2d import Conv2D
+from minigrad.layers.conversion import full
 from minigrad.layers.depthwise_base import DepthwiseBase
 from minigrad.layers.registry import register
 
@@ -201,6 +203,24 @@ class SeparableConv2D(DepthwiseBase):
         )
         result: Tensor = self.activation(outputs)
         return result
+
+    def to_conv2d(self) -> Conv2D:
+        """Return a built `Conv2D` that computes the same, with the product of the two kernels.
+
+        Raises
+        ------
+        ValueError
+            If the layer is not built.
+
+        Examples
+        --------
+        >>> import minigrad as mg
+        >>> layer = mg.layers.SeparableConv2D(4, 3)
+        >>> layer.build((None, 8, 8, 3))
+        >>> layer.count_params(), layer.to_conv2d().count_params()
+        (43, 112)
+        """
+        return full(self)
 
     def _output_channels(self, channels: int | None) -> int | None:
         return self.filters

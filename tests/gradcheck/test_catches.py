@@ -145,9 +145,8 @@ def test_a_function_that_spoils_its_inputs_is_told_but_measured_rightly():
         assert check.problem == "the function or its gradient changes this input in place"
         assert check.diagnosis.name == "mutated"
         assert check.error <= check.tolerance
-    report = gradcheck(np.sin, X, gradient=lambda g, x: np.multiply(g, np.cos(x), out=g))
-    assert report
-    assert report.notes == ("the gradient function changes its upstream gradient in place",)
+    (check,) = gradcheck(np.sin, X, gradient=lambda g, x: np.multiply(g, np.cos(x), out=g)).inputs
+    assert check.problem == "the gradient function changes the upstream gradient in place"
 
 
 @mg.primitive(x=lambda g, x: g * mg.tensor(2.0 * x.data))  # the second derivative gets lost

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from table import Array, Row
+from table import Array, Row, each
 
 from minigrad import layers
 from minigrad.autograd import Tensor, tensor
@@ -25,21 +25,30 @@ def evaluate(row: Row, x: Any, values: list[Array], training: bool) -> Tensor:
     return result
 
 
+def parts(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
+
+
+def watched(values: Any) -> Any:
+    """The inputs as tensors that gradients are recorded for."""
+    return each(lambda value: tensor(value, requires_grad=True), values)
+
+
 # ---------------------------------------------------------------------- what must hold
 
 
 def shapes(row: Row) -> None:
     layer = row.make()
-    batchless = (None, *row.input_shape[1:])
+    batchless = row.batchless
     assert layer.compute_output_shape(batchless) == (None, *row.output_shape[1:])
     assert not layer.built, "compute_output_shape must not build"
     assert layer.macs(batchless) == row.macs
-    unknown = layer.compute_output_shape((None,) * len(row.input_shape))
+    unknown = layer.compute_output_shape(each(lambda s: (None,) * len(s), row.input_shape))
     assert len(unknown) == len(row.output_shape)
     assert all(a in (None, b) for a, b in zip(unknown, row.output_shape, strict=True))
     assert layer(row.input()).shape == row.output_shape
     assert layer.compute_output_shape(batchless) == (None, *row.output_shape[1:])
-    shape = layer.compute_output_shape(list(row.input_shape))
+    shape = layer.compute_output_shape(each(list, row.input_shape))
     assert shape == row.output_shape and all(type(size) is int for size in shape)
 
 
@@ -49,7 +58,7 @@ def weights(row: Row) -> None:
         assert layer.weights == []
     with pytest.raises(ValueError, match=r"has no weights yet.*build\(input_shape\)"):
         layer.count_params()
-    layer.build((None, *row.input_shape[1:]))
+    layer.build(row.batchless)
     assert layer.built
     assert {p.name: p.shape for p in layer.weights} == row.weights
     assert [p.name for p in layer.weights] == list(row.weights)
@@ -71,11 +80,12 @@ def dtypes(row: Row) -> None:
         assert layer(row.input("float16")).dtype == dtype
         for given in ("float32", "float64"):
             for training in (False, True):
-                x = tensor(row.input(given), requires_grad=True)
+                x = watched(row.input(given))
                 y = layer(x, training=training)
                 assert y.dtype == dtype
                 y.backward(np.ones(y.shape))
-                assert x.grad is not None and x.grad.dtype == given
+                for part in parts(x):
+                    assert part.grad is not None and part.grad.dtype == given
         assert all(p.dtype == dtype for p in layer.weights)
         for p in layer.trainable_weights:
             assert p.grad is not None and p.grad.dtype == dtype and p.grad.shape == p.shape
@@ -87,7 +97,7 @@ def float32_is_close_to_float64(row: Row) -> None:
         results = []
         for dtype in ("float32", "float64"):
             layer = row.make(dtype)
-            layer.build(x.shape)
+            layer.build(row.input_shape)
             layer.set_weights(row.values())
             results.append(layer(x, training=training).numpy())
         scale = np.abs(results[1]).max()
@@ -194,16 +204,16 @@ def gradients(row: Row) -> None:
     rng = np.random.default_rng(11)
     trained = len(row.weights) - row.moving
     for training in (False, True):
-        x = tensor(row.input(), requires_grad=True)
+        x = watched(row.input())
         layer = row.make()
         layer.build(row.input_shape)
         layer.set_weights(row.values())
         y = layer(x, training=training)
         g = rng.normal(size=y.shape)
         y.backward(g)
-        assert x.grad is not None
-        found = [x.grad.numpy(), *[p.grad.numpy() for p in layer.weights[:trained]]]
-        arrays = [row.input(), *row.values()]
+        found = [leaf.grad.numpy() for leaf in [*parts(x), *layer.weights[:trained]]]
+        count = len(parts(x))
+        arrays = [*parts(row.input()), *row.values()]
         for number, gradient in enumerate(found):
             expected = np.zeros_like(gradient)
             for place in np.ndindex(gradient.shape):
@@ -211,13 +221,14 @@ def gradients(row: Row) -> None:
                 for sign in (1.0, -1.0):
                     moved = [array.copy() for array in arrays]
                     moved[number][place] += sign * step
-                    output = evaluate(row, moved[0], moved[1:], training).numpy()
+                    inputs = moved[:count] if isinstance(x, list) else moved[0]
+                    output = evaluate(row, inputs, moved[count:], training).numpy()
                     sums.append((output * g).sum())
                 expected[place] = (sums[0] - sums[1]) / (2 * step)
             scale = max(np.abs(expected).max(), 1.0)
-            name = ["input", *row.weights][number]
+            name = ["input"] * count + list(row.weights)
             np.testing.assert_allclose(
-                gradient, expected, rtol=0, atol=1e-8 * scale, err_msg=f"{name} {training=}"
+                gradient, expected, rtol=0, atol=1e-8 * scale, err_msg=f"{name[number]} {training=}"
             )
 
 
@@ -236,12 +247,13 @@ def empty_batch(row: Row) -> None:
         layer = row.make()
         layer.build(row.input_shape)
         moving = [p.numpy() for p in layer.non_trainable_weights]
-        x = tensor(row.input()[:0], requires_grad=True)
+        x = watched(each(lambda value: value[:0], row.input()))
         y = layer(x, training=training)
         assert y.shape == (0, *row.output_shape[1:])
-        assert layer.compute_output_shape(x.shape) == y.shape
+        assert layer.compute_output_shape(each(lambda value: value.shape, x)) == y.shape
         y.backward(np.zeros(y.shape))
-        assert x.grad is not None and x.grad.shape == x.shape
+        for part in parts(x):
+            assert part.grad is not None and part.grad.shape == part.shape
         for p in layer.trainable_weights:
             assert p.grad is not None
             np.testing.assert_array_equal(p.grad.numpy(), np.zeros(p.shape))
@@ -251,7 +263,7 @@ def empty_batch(row: Row) -> None:
 
 def frozen(row: Row) -> None:
     layer = row.make(trainable=False)
-    x = tensor(row.input(), requires_grad=True)
+    x = watched(row.input())
     layer(x)
     names = list(row.weights)
     assert layer.trainable_weights == [] and not any(p.requires_grad for p in layer.weights)
@@ -259,7 +271,8 @@ def frozen(row: Row) -> None:
     before = layer.get_weights()
     y = layer(x, training=True)
     y.backward(np.ones(y.shape))
-    assert x.grad is not None and all(p.grad is None for p in layer.weights)
+    assert all(part.grad is not None for part in parts(x))
+    assert all(p.grad is None for p in layer.weights)
     for a, b in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
     layer.trainable = True
@@ -273,11 +286,17 @@ def frozen(row: Row) -> None:
 def inputs_of_all_kinds(row: Row) -> None:
     layer = row.make()
     x = row.input()
-    before = x.copy()
+    before = copy.deepcopy(x)
     y = layer(x).numpy()
-    for same in (tensor(x), x.tolist(), np.asfortranarray(x), x[::-1][::-1]):
+    kinds: list[Callable[[Array], Any]] = [
+        tensor, np.asfortranarray, lambda value: value[::-1][::-1], lambda value: value.tolist(),
+    ]  # fmt: skip
+    for kind in kinds:
+        # Of several inputs one must be an array, or the list of them would look like one input.
+        same = [*map(kind, x[:-1]), x[-1]] if isinstance(x, list) else kind(x)
         np.testing.assert_allclose(layer(same).numpy(), y, rtol=1e-6)  # lists become floatx
-    np.testing.assert_array_equal(x, before, err_msg="a layer must not change its input")
+    for part, old in zip(parts(x), parts(before), strict=True):
+        np.testing.assert_array_equal(part, old, err_msg="a layer must not change its input")
 
 
 def bad_inputs(row: Row) -> None:
@@ -285,23 +304,29 @@ def bad_inputs(row: Row) -> None:
     layer(row.input())
     before = layer.get_weights()
     if row.wrong_shape is not None:
-        wrong = np.zeros(row.wrong_shape)
-        for act in (layer, lambda x: layer.compute_output_shape(x.shape)):
-            with pytest.raises(ValueError, match=r"Received|would be empty"):
-                act(wrong)
+        wrong = each(np.zeros, row.wrong_shape)
+        with pytest.raises(ValueError, match=r"Received|would be empty"):
+            layer(wrong)
+        with pytest.raises(ValueError, match=r"Received|would be empty"):
+            layer.compute_output_shape(row.wrong_shape)
         with pytest.raises(ValueError):
             layer.build(row.wrong_shape)
     for dtype in ("uint8", "int64", "bool", "complex64"):
+        zeros = each(lambda shape, dtype=dtype: np.zeros(shape, dtype), row.input_shape)
         if layer.accepts_integers and dtype != "complex64":
-            assert layer(np.zeros(row.input_shape, dtype)).dtype == dtype
+            assert layer(zeros).dtype == (layer.dtype if row.converts else dtype)
             continue
         text = rf"computes in float64.*astype\('float64'\) / 255. Received: dtype={dtype}"
         with pytest.raises(TypeError, match=text):
-            layer(np.zeros(row.input_shape, dtype))
+            layer(zeros)
     with pytest.raises(TypeError, match="takes no keyword argument 'mask'"):
         layer(row.input(), mask=None)
-    with pytest.raises(ValueError, match=r"takes one tensor. Received: a list of 2; np.stack"):
-        layer([row.input(), row.input()])
+    if isinstance(row.input_shape, list):
+        with pytest.raises(ValueError, match=r"on a list of at least 2 tensors. Received: one"):
+            layer(row.input()[0])
+    else:
+        with pytest.raises(ValueError, match=r"takes one tensor. Received: a list of 2; np.stack"):
+            layer([row.input(), row.input()])
     with pytest.raises(TypeError, match="A shape must be a tuple"):
         row.make().build(None)
     for a, b in zip(layer.get_weights(), before, strict=True):

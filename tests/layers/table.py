@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,19 +15,34 @@ LAST = {"data_format": "channels_last"}
 Array = np.ndarray[Any, Any]
 
 
+def each(function: Callable[[Any], Any], values: Any) -> Any:
+    """Apply a function to a shape (an array, a tensor), or to each one in a list."""
+    return list(map(function, values)) if isinstance(values, list) else function(values)
+
+
+def distinct(shape: tuple[int, ...], dtype: str) -> Array:
+    size = int(np.prod(shape))
+    order = np.random.default_rng(size).permutation(size)
+    return ((order + 0.5 - size // 2) / 8).reshape(shape).astype(dtype)
+
+
 @dataclass(frozen=True)
 class Row:
-    """A layer, an input for it, and the facts that were worked out by hand."""
+    """A layer, an input for it, and the facts that were worked out by hand.
+
+    Layers that are called on several tensors have a list of shapes as `input_shape`.
+    """
 
     cls: type[layers.Layer]
     options: dict[str, Any]
-    input_shape: tuple[int, ...]
+    input_shape: Any
     output_shape: tuple[int, ...]
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
     moving: int = 0  # how many of the weights are not trainable
     macs: int = 0
     random: bool = False  # training and inference differ
-    wrong_shape: tuple[int, ...] | None = None  # of an input that a built layer must refuse
+    wrong_shape: Any = None  # of an input that a built layer must refuse
+    converts: bool = False  # takes integers and returns floats
 
     @property
     def id(self) -> str:
@@ -36,13 +52,13 @@ class Row:
     def make(self, dtype: str = "float64", **more: Any) -> layers.Layer:
         return self.cls(**self.options, **more, dtype=dtype)
 
-    def input(self, dtype: str = "float64") -> Array:
+    @property
+    def batchless(self) -> Any:
+        return each(lambda shape: (None, *shape[1:]), self.input_shape)
+
+    def input(self, dtype: str = "float64") -> Any:
         """Numbers that are all different and away from 0, where some layers have kinks."""
-        size = int(np.prod(self.input_shape))
-        rng = np.random.default_rng(size)
-        return (
-            ((rng.permutation(size) + 0.5 - size // 2) / 8).reshape(self.input_shape).astype(dtype)
-        )
+        return each(lambda shape: distinct(shape, dtype), self.input_shape)
 
     def values(self, dtype: str = "float64") -> list[Array]:
         rng = np.random.default_rng(5)
@@ -188,5 +204,143 @@ TABLE = [
         {"max_value": 1.0, "negative_slope": 0.25, "threshold": 0.5},
         (4, 5),
         (4, 5),
+    ),
+    Row(
+        layers.Conv2D,
+        {"filters": 4, "kernel_size": 3, "activation": "softplus", **LAST},
+        (2, 5, 6, 3),
+        (2, 3, 4, 4),
+        {"kernel": (3, 3, 3, 4), "bias": (4,)},
+        macs=12 * 27 * 4,
+        wrong_shape=(2, 5, 6, 4),
+    ),
+    Row(
+        layers.Conv2D,
+        {"filters": 4, "kernel_size": (2, 3), "strides": (2, 1), "padding": "same", "groups": 2}
+        | LAST,
+        (2, 5, 4, 4),
+        (2, 3, 4, 4),
+        {"kernel": (2, 3, 2, 4), "bias": (4,)},
+        macs=12 * 12 * 4,
+        wrong_shape=(2, 5, 4),
+    ),
+    Row(
+        layers.Conv2D,
+        {"filters": 4, "kernel_size": 2, "dilation_rate": (1, 2), "use_bias": False, "groups": 2}
+        | FIRST,
+        (2, 2, 4, 5),
+        (2, 4, 3, 3),
+        {"kernel": (2, 2, 1, 4)},
+        macs=9 * 4 * 4,
+        wrong_shape=(2, 3, 4, 5),
+    ),
+    Row(
+        layers.Conv2D,
+        {"filters": 2, "kernel_size": 1, **FIRST},
+        (2, 3, 2, 3),
+        (2, 2, 2, 3),
+        {"kernel": (1, 1, 3, 2), "bias": (2,)},
+        macs=6 * 6,
+        wrong_shape=(2, 4, 2, 3),
+    ),
+    Row(layers.AveragePooling2D, {**LAST}, (2, 5, 4, 2), (2, 2, 2, 2), wrong_shape=(2, 1, 4, 2)),
+    Row(
+        layers.AveragePooling2D,
+        {"pool_size": 3, "strides": (2, 1), "padding": "same", **FIRST},
+        (2, 2, 5, 4),
+        (2, 2, 3, 4),
+        wrong_shape=(2, 5, 4),
+    ),
+    Row(layers.GlobalMaxPooling2D, {**LAST}, (2, 3, 4, 3), (2, 3), wrong_shape=(2, 3, 4)),
+    Row(
+        layers.GlobalMaxPooling2D,
+        {"keepdims": True, **FIRST},
+        (2, 3, 4, 3),
+        (2, 3, 1, 1),
+        wrong_shape=(2, 3, 4, 0),
+    ),
+    Row(
+        layers.SpatialDropout2D,
+        {"rate": 0.5, "seed": 3, **LAST},
+        (4, 2, 3, 3),
+        (4, 2, 3, 3),
+        random=True,
+        wrong_shape=(4, 2, 3),
+    ),
+    Row(
+        layers.SpatialDropout2D,
+        {"rate": 0.5, "seed": 3, **FIRST},
+        (4, 3, 2, 3),
+        (4, 3, 2, 3),
+        random=True,
+    ),
+    Row(
+        layers.UpSampling2D,
+        {"size": (2, 3), **LAST},
+        (2, 3, 2, 2),
+        (2, 6, 6, 2),
+        wrong_shape=(2, 3, 2),
+    ),
+    Row(layers.UpSampling2D, {"interpolation": "bilinear", **LAST}, (2, 3, 2, 2), (2, 6, 4, 2)),
+    Row(
+        layers.UpSampling2D,
+        {"size": (3, 1), "interpolation": "bilinear", **FIRST},
+        (2, 2, 3, 2),
+        (2, 2, 9, 2),
+    ),
+    Row(
+        layers.ZeroPadding2D,
+        {"padding": 1, **LAST},
+        (2, 3, 2, 2),
+        (2, 5, 4, 2),
+        wrong_shape=(2, 3, 2),
+    ),
+    Row(
+        layers.ZeroPadding2D,
+        {"padding": ((1, 0), (0, 2)), **FIRST},
+        (2, 2, 3, 2),
+        (2, 2, 4, 4),
+    ),
+    Row(layers.Reshape, {"target_shape": (3, -1)}, (2, 2, 3, 2), (2, 3, 4), wrong_shape=(2, 5)),
+    Row(layers.Reshape, {"target_shape": (12,)}, (2, 2, 3, 2), (2, 12), wrong_shape=(2, 13)),
+    Row(layers.Add, {}, [(2, 3, 4)] * 3, (2, 3, 4), wrong_shape=[(2, 3, 4), (2, 4, 4)]),
+    Row(layers.Add, {}, [(2, 3, 4), (2, 4)], (2, 3, 4), wrong_shape=[(2, 3, 4), (3, 3, 4)]),
+    Row(layers.Multiply, {}, [(2, 3, 1), (2, 1, 4)], (2, 3, 4), wrong_shape=[(2, 3), (2, 4)]),
+    Row(
+        layers.Concatenate,
+        {},
+        [(2, 3, 1), (2, 3, 2)],
+        (2, 3, 3),
+        wrong_shape=[(2, 3, 1), (2, 4, 1)],
+    ),
+    Row(
+        layers.Concatenate,
+        {"axis": 1},
+        [(2, 1, 3), (2, 2, 3), (2, 1, 3)],
+        (2, 4, 3),
+        wrong_shape=[(2, 1, 3), (2, 3)],
+    ),
+    Row(layers.Rescaling, {"scale": 0.5, "offset": -1}, (3, 4), (3, 4), converts=True),
+    Row(
+        layers.Rescaling,
+        {"scale": [0.5, 2.0], "offset": [0.0, 1.0]},
+        (2, 3, 2),
+        (2, 3, 2),
+        converts=True,
+        wrong_shape=(2, 3, 3),
+    ),
+    Row(layers.LeakyReLU, {}, (3, 4), (3, 4)),
+    Row(layers.LeakyReLU, {"alpha": 0.5}, (2, 3, 4), (2, 3, 4)),
+    Row(layers.ELU, {"alpha": 2.0}, (3, 4), (3, 4)),
+    Row(layers.Softmax, {}, (3, 4), (3, 4), wrong_shape=(3,)),
+    Row(layers.Softmax, {"axis": 1}, (2, 3, 4), (2, 3, 4)),
+    Row(layers.PReLU, {}, (3, 4), (3, 4), {"alpha": (4,)}, wrong_shape=(3, 5)),
+    Row(
+        layers.PReLU,
+        {"shared_axes": [1, 2]},
+        (2, 3, 4, 2),
+        (2, 3, 4, 2),
+        {"alpha": (1, 1, 2)},
+        wrong_shape=(2, 3, 4, 3),
     ),
 ]

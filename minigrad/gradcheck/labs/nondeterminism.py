@@ -48,7 +48,7 @@ class NondeterminismLab:
         ax = axes(ax, 5.0, 3.2)
         reach = int(np.quantile(np.abs(self.spread), 0.98)) + 1
         width = max(1, round(2 * reach / 60))
-        edges = np.arange(-reach - width / 2, reach + 1.5 * width, width)
+        edges = np.arange(-reach - width / 2, reach + 1.5 * width, width).tolist()
         for values, colour, label in (
             (self.spread, ORANGE, "any order"),
             (self.integers, BLUE, "any order, integer inputs"),

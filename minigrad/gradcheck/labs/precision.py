@@ -159,7 +159,7 @@ def _depth(size: int, rng: np.random.Generator) -> Gradient:
         g = start
         for kernel in kernels:
             g = _sum_of_products(g[:, np.newaxis], kernel, add, dtype)
-        return g
+        return np.asarray(g)
 
     return gradient
 

@@ -82,7 +82,7 @@ def clips_upstream(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
 @bug(2, "kernel", "upstream scaled", seen="if the largest upstream gradient is not 1")
 def normalizes_upstream(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     """Divide the upstream gradient by its largest element, "for stability"."""
-    return g @ kernel.T, x.T @ (g / np.abs(g).max()), g.sum(axis=0)
+    return g @ kernel.T, x.T @ (g / (np.abs(g).max() or 1.0)), g.sum(axis=0)
 
 
 @bug(2, "kernel", "not reset", seen="from the second call on")

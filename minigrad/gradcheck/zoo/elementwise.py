@@ -72,7 +72,7 @@ def keeps_the_first_mask(g: Array, x: Array, memory: dict[str, Array]) -> Gradie
 LEAKY = Operation(
     "leaky relu",
     lambda x: np.where(x > 0.0, x, 0.1 * x),
-    lambda g, x: (g * np.where(x > 0.0, 1.0, 0.1),),
+    lambda g, x: (np.where(x > 0.0, g, 0.1 * g),),
     lambda rng: (rng.integers(-2, 3, (4, 5)).astype(float),),
 )
 
@@ -80,7 +80,7 @@ LEAKY = Operation(
 @LEAKY.bug(3, "x", seen="at exactly 0")
 def leaves_a_gap(g: Array, x: Array) -> Gradients:
     """Treat x > 0 and x < 0, and nobody treats 0: no slope at all where two would do."""
-    return (g * (1.0 * (x > 0.0) + 0.1 * (x < 0.0)),)
+    return (g * (x > 0.0) + 0.1 * g * (x < 0.0),)
 
 
 # ---------------------------------------------------------------------- smooth functions

@@ -1,0 +1,104 @@
+"""From a wrong gradient to the mistake: which transform of the right one it is.
+
+Each entry of the catalogue is a gradient that a known mistake would give, made from the numbers of
+the right one. The entries are compared with the wrong gradient; a free factor is fitted by least
+squares, and accepted only if it has a meaning (-1, 2, 1 / N, ...). The simplest entry that explains
+every element is the diagnosis. Entries that explain them as well are named along with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minigrad.gradcheck import catalogue, mistakes, patterns
+from minigrad.gradcheck.catalogue import Entry, Factor
+from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.geometry import geometries
+from minigrad.gradcheck.suspect import Suspect
+
+_CLOSE = 3e-6  # the largest difference that counts as a match, relative to the largest element
+_LOOSE = 2e-3  # the same for float32
+_FEW = 3  # with fewer elements too many entries match
+
+
+@dataclass(frozen=True)
+class _Match:
+    entry: Entry
+    factor: Factor
+    cost: int
+
+
+def diagnose(suspect: Suspect) -> Diagnosis | None:
+    """Return what is wrong with a gradient, or None if nothing in the catalogue explains it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minigrad as mg
+    >>> a, b = np.random.default_rng(0).standard_normal((2, 3, 3))
+    >>> wrong = lambda upstream, a, b: (upstream @ b.T, upstream.T @ a)
+    >>> report = mg.gradcheck(lambda a, b: a @ b, (a, b), gradient=wrong)
+    >>> print(report["b"].diagnosis)
+    the gradient of b equals the right one transposed
+    """
+    wrong, right = suspect.wrong, suspect.right
+    if not np.any(wrong):
+        return Diagnosis("missing", f"the gradient of {suspect.name} is zero everywhere")
+    if not np.isfinite(right).all():
+        return None
+    close = _CLOSE if suspect.epsilon < 1e-10 else _LOOSE
+    matches: list[_Match] = []
+    tiers = (catalogue.plain, _places, catalogue.upstreams, mistakes.entries, catalogue.scaled)
+    for tier in tiers:
+        matches += _matches(tier(suspect), suspect, close)
+        if matches:
+            break
+    if matches:
+        return _told(suspect, matches)
+    return patterns.describe(suspect, close)
+
+
+def _places(suspect: Suspect) -> Iterator[Entry]:
+    yield from catalogue.places(suspect)
+    yield from geometries(suspect)
+
+
+def _matches(entries: Iterator[Entry], suspect: Suspect, close: float) -> list[_Match]:
+    found = []
+    for entry in entries:
+        if entry.values.shape != suspect.wrong.shape:
+            continue
+        there = np.ones(suspect.wrong.shape, bool) if entry.where is None else entry.where
+        candidate, wrong = entry.values[there], suspect.wrong[there]
+        if not np.isfinite(candidate).all() or not np.any(candidate):
+            continue
+        largest = float(np.abs(wrong).max(initial=0.0))
+        factor = float(candidate @ wrong) / float(candidate @ candidate)
+        if np.abs(wrong - factor * candidate).max() > close * largest:
+            continue
+        for meaning in entry.factors or catalogue.ONE:
+            if abs(factor / meaning.value - 1.0) < 10.0 * close:
+                found.append(_Match(entry, meaning, entry.cost + meaning.cost))
+        if not found and entry.any_factor:
+            found.append(_Match(entry, catalogue.measured(factor), entry.cost + 9))
+    return found
+
+
+def _told(suspect: Suspect, matches: list[_Match]) -> Diagnosis:
+    """Return the cheapest match in words, with the names of the others that are as cheap."""
+    matches.sort(key=lambda match: match.cost)
+    best = matches[0]
+    name = best.factor.name or best.entry.name
+    text = f"the gradient of {suspect.name} {best.factor.told(best.entry.text)}"
+    others = {m.factor.name or m.entry.name: m for m in matches[1:] if m.cost <= best.cost + 1}
+    others.pop(name, None)
+    found = Diagnosis(name, text, tuple(others))
+    if others:
+        texts = [m.factor.told(m.entry.text) for m in others.values()]
+        found = replace(found, text=f"{text} (or: it {'; it '.join(texts[:2])})")
+    if suspect.wrong.size < _FEW:
+        found = replace(found, text=f"{found.text}; so few numbers fit many explanations")
+    return found
