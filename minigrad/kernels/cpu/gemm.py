@@ -21,6 +21,7 @@ from minigrad.kernels.cpu.simd import (
     lanes,
     load_square,
     load_tile,
+    positive,
     repeat_row,
     store_tile,
     stream_tile,
@@ -72,10 +73,12 @@ def multiply(
     out: Pointer,
     ldo: int,
     stream: bool = False,
+    relu: bool = False,
 ) -> None:
     """Compute out = a b + bias, with row steps lda and ldo, and b packed.
 
-    Where `stream` is true, whole tiles go past the caches into memory: see `streams`.
+    Where `stream` is true, whole tiles go past the caches into memory: see `simd.streams`. Where
+    `relu` is true, negative elements become 0 on their way.
     """
     width = 2 * lanes(a)
     for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
@@ -83,6 +86,7 @@ def multiply(
             at(a, start), 1, lda, rows, min(DEPTH, depth - start),
             at(packed, start * width), width, depth * width, columns,
             bias, start == 0, out, ldo, stream and depth <= DEPTH,
+            relu and start + DEPTH >= depth,
         )  # fmt: skip
 
 
@@ -102,7 +106,7 @@ def add_transposed_product(
     for start in range(0, depth, TRANSPOSED_DEPTH):
         _product(
             at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
-            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo, False,
+            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo, False, False,
         )  # fmt: skip
 
 
@@ -122,6 +126,7 @@ def _product(
     out: Pointer,
     ldo: int,
     stream: bool,
+    relu: bool,
 ) -> None:
     """Compute out = a b + bias, or out += a b where `begin` is false.
 
@@ -135,20 +140,20 @@ def _product(
         single = rows - rows % TALL % 4
         if columns - j >= 2 * one:
             _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             continue
         for v in range(0, columns - j, one):
             n = columns - j - v
             _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
             _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
             _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
 
 
 @kernel(inner=True)
@@ -168,6 +173,7 @@ def _tiles(
     out: Pointer,
     ldo: int,
     stream: bool,
+    relu: bool,
     n: int | None,
 ) -> None:
     """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
@@ -180,6 +186,8 @@ def _tiles(
         if not begin:
             # Only now: adding each product to a long sum would round it to that sum's precision.
             tile = add_tile(tile, load_tile(shape, out, i * ldo, ldo, n))
+        if relu:
+            tile = positive(tile)
         if stream:
             stream_tile(tile, out, i * ldo, ldo, n)
         else:

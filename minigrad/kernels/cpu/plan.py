@@ -72,8 +72,9 @@ def separable_plan(
     multiplier: int,
     filters: int,
     dtype: np.dtype[Any],
+    relu: bool = False,
 ) -> Plan:
-    """Return the plan for a separable convolution."""
+    """Return the plan for a separable convolution, with ReLU at its end or without."""
     lanes = VECTOR_BYTES // dtype.itemsize
     height, width = geometry.output_size
     repeats = lanes if channels < lanes else 1
@@ -99,7 +100,7 @@ def separable_plan(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *block, bands, images, runs),
+                *(chunks, by_blocks, *block, bands, images, runs, relu),
             ],
             dtype=np.int64,
         )

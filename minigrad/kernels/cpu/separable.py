@@ -62,6 +62,7 @@ def separable_forward(
     pointwise_kernel: Array,
     bias: Array | None,
     geometry: ConvGeometry,
+    relu: bool = False,
 ) -> Array:
     """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
     x = to_last(x, geometry.data_format)
@@ -70,7 +71,7 @@ def separable_forward(
         depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     plan = separable_plan(
-        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype
+        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
     wide, packed = empty(plan.wide, x.dtype), empty(plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
@@ -201,7 +202,7 @@ def _forward_run(
     features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
     multiply(
         t, features, count, features, pointer(packed), filters, pointer(bias),
-        at(pointer(y), first * filters), filters, large,
+        at(pointer(y), first * filters), filters, large, sizes[24] != 0,
     )  # fmt: skip
     if large:
         drain()

@@ -42,6 +42,7 @@ __all__ = [
     "load_square",
     "load_tile",
     "pointer",
+    "positive",
     "repeat_row",
     "store_tile",
     "stream_tile",
@@ -242,6 +243,21 @@ def add_tile(typing: Any, a: Any, b: Any) -> Any:
         return code.pack([builder.fadd(x, y) for x, y in pairs])
 
     return a(a, b), generate
+
+
+@_operation
+def positive(typing: Any, tile: Any) -> Any:
+    """Return a tile with 0 in place of what is negative; NaN stays NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, tile.dtype)
+        zeros = ir.Constant(code.vector, [0.0] * code.lanes)
+        values = code.unpack(arguments[0])
+        negative = [builder.fcmp_ordered("<=", value, zeros) for value in values]
+        pairs = zip(negative, values, strict=True)
+        return code.pack([builder.select(is_low, zeros, value) for is_low, value in pairs])
+
+    return tile(tile), generate
 
 
 @_operation
