@@ -50,9 +50,8 @@ def sign(x: Operand) -> Any:
     return np.sign(x)
 
 
-@primitive(upstream=lambda g, y: _where_positive(g, y))
-def _where_positive(upstream: Any, y: Any) -> Any:
-    """Return the gradient where the array y is positive, 0 elsewhere."""
+def where_positive(upstream: Any, y: Any) -> Any:
+    """Return an array where the array y is positive, 0 elsewhere: the gradient of ReLU."""
     if compiled(y) and compiled(plain := np.ascontiguousarray(upstream), y):
         from minigrad.kernels.cpu import activations  # imported when it is needed
 
@@ -60,7 +59,13 @@ def _where_positive(upstream: Any, y: Any) -> Any:
     return np.where(y > 0, upstream, upstream.dtype.type(0))
 
 
-@primitive(x=lambda g, out: _where_positive(g, out.data))
+@primitive(upstream=lambda g, y: pass_positive(g, y))
+def pass_positive(upstream: Any, y: Any) -> Any:
+    """Return the same of a tensor, which can be differentiated again."""
+    return where_positive(upstream, y)
+
+
+@primitive(x=lambda g, out: pass_positive(g, out.data))
 def relu(x: Operand) -> Any:
     """Return max(x, 0); the derivative at 0 is 0.
 
