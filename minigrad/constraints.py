@@ -91,7 +91,7 @@ class Constraint(Configurable):
             raise ValueError(
                 f"A constraint is for floating point weights. Received: dtype={w.dtype}"
             )
-        return wrap(np.array(self.project(w.data), dtype=w.dtype))
+        return wrap(np.array(self.project(w.data), dtype=w.dtype, like=w.data))
 
     def project(self, w: Array) -> Array:
         """Return the projection of an array, of the same shape; `w` is read-only."""

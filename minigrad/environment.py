@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -80,15 +79,17 @@ def doctor() -> Diagnosis:
         Finding("Python", f"{platform.python_version()} ({sys.executable})"),
         *(_package(name) for name in ("numpy", "numba", "llvmlite", "matplotlib", "tqdm")),
     ]
-    for subject, look in (
+    looks: tuple[tuple[str, Callable[[], Finding | list[Finding]]], ...] = (
         ("processor", _processor),
         ("threads", _threads),
         ("cache", _cache),
         ("settings", _settings),
         ("CUDA", _cuda),
-    ):
+    )
+    for subject, look in looks:
         try:
-            findings.append(look())
+            found = look()
+            findings += found if isinstance(found, list) else [found]
         except Exception as error:  # a doctor who faints helps nobody
             reason = " ".join(str(error).split()) or "no reason given"
             findings.append(Finding(subject, f"unknown: {type(error).__name__}: {reason}"))
@@ -317,22 +318,11 @@ def _settings() -> Finding:
     return Finding("settings", f"{values}; {source}")
 
 
-def _cuda() -> Finding:
-    """Ask numba about CUDA; whatever goes wrong on the way is the answer."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            from numba import cuda
-        except Exception as error:  # numba-cuda raises its own errors where a library is missing
-            reason = " ".join(str(error).split())
-            return Finding("CUDA", f"off: {reason}", f"{_python()} -m pip install 'minigrad[cuda]'")
-        if cuda.is_available():
-            name = cuda.get_current_device().name
-            shown = name.decode() if isinstance(name, bytes) else str(name)
-            return Finding("CUDA", f"{shown} found; this version computes on the CPU")
-        failure = cuda.cuda_error()
-    reason = " ".join(str(failure).split()) if failure else "no toolkit (libnvvm) was found"
-    return Finding("CUDA", f"off: {reason}")
+def _cuda() -> list[Finding]:
+    """Ask about everything that a GPU needs; the last line says whether it works."""
+    from minigrad.kernels.cuda import probe
+
+    return [Finding(*line) for line in probe.lines()]
 
 
 def _python() -> str:

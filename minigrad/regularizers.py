@@ -238,7 +238,7 @@ def _factor(value: float | None, name: str, default: float) -> float:
 
 
 def _zero_like(x: Tensor) -> Tensor:
-    return wrap(np.zeros((), x.dtype))
+    return wrap(np.zeros((), x.dtype, like=x.data))
 
 
 register(L1)

@@ -4,7 +4,7 @@ from minigrad.autograd.creation import tensor
 from minigrad.autograd.functional import grad
 from minigrad.autograd.graph import enable_grad, is_grad_enabled, no_grad
 from minigrad.autograd.primitive import Primitive, primitive
-from minigrad.autograd.tensor import Tensor, constant, wrap
+from minigrad.autograd.tensor import Tensor, constant, move, wrap
 
 __all__ = [
     "Primitive",
@@ -13,6 +13,7 @@ __all__ = [
     "enable_grad",
     "grad",
     "is_grad_enabled",
+    "move",
     "no_grad",
     "primitive",
     "tensor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -331,6 +332,22 @@ def constant(value: Any, like: Tensor | None = None) -> Tensor:
         return value
     array = as_array(value, None)
     return wrap(array if like is None else devices.to_device(array, like.device))
+
+
+def move(tensors: Iterable[Tensor], device: str) -> str:
+    """Move tensors and their gradients to a device, in place: all, or none if that fails.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As ``Tensor.to``.
+    """
+    place = devices.parse(device)
+    parts = [part for x in tensors for part in (x, x.grad) if part is not None]
+    arrays = [devices.to_device(part._data, place) for part in parts]
+    for part, array in zip(parts, arrays, strict=True):
+        part._data = wrap(array)._data
+    return place
 
 
 def _fixed(array: Any) -> bool:

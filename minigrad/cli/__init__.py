@@ -1,4 +1,4 @@
-"""The command line: ``minigrad demo``, ``train``, ``gradcheck``, ``bench``, ``warmup``, ``doctor``.
+"""The command line: ``minigrad demo``, ``train``, ``gradcheck``, ``zoo``, ``bench`` and others.
 
 Exit codes: 0 if all is well, 1 if a check failed, 2 if something about the request is wrong.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from minigrad.cli import bench
+from minigrad.cli import bench, zoo
 from minigrad.cli.problem import Problem
 
 __all__ = ["main"]
@@ -119,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--second", action="store_true", help="check second derivatives")
     check.add_argument("--fast", action="store_true", help="random directions, not every element")
     check.add_argument("--seed", type=_not_negative, default=0, metavar="N", help="default: 0")
+
+    zoo.add_options(_add(commands, "zoo", zoo.DESCRIPTION, zoo.zoo))
 
     bench.add_options(_add(commands, "bench", bench.DESCRIPTION, bench.bench))
 

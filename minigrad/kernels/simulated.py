@@ -47,6 +47,7 @@ class SimulatedArray(np.lib.mixins.NDArrayOperatorsMixin):
     strides = property(lambda self: self.host.strides)
     flags = property(lambda self: _Flags(self.host))
     T = property(lambda self: SimulatedArray(self.host.T))
+    base = property(lambda self: None)
 
     def get(self) -> np.ndarray[Any, Any]:
         """Return a copy of the values for the CPU."""

@@ -166,10 +166,6 @@ class Softmax(_Elementwise):
                 )
         return shape
 
-    def build(self, input_shape: Any) -> None:
-        """Check the axis; see `Layer.build`."""
-        self.compute_output_shape(input_shape)
-
 
 for _layer in (LeakyReLU, ELU, Softmax):
     register(_layer)

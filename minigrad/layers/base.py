@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from minigrad import config, ops
-from minigrad.autograd import Tensor, constant, wrap
+from minigrad.autograd import Tensor, constant, move, wrap
+from minigrad.kernels.devices import to_device
 from minigrad.layers.arguments import flag, full_input_shape, plain, resolve
 from minigrad.layers.building import guarded
 from minigrad.layers.naming import auto_name, check_name
@@ -129,6 +130,9 @@ class Layer(Weights):
         self._build_shape: Any = None
         self._building = False
         self.built = False
+        inner = vars(self).get("activation")
+        if isinstance(inner, Layer) and not inner.built:  # it computes with what this one computes
+            inner._dtype = self._dtype
         # Last, so that a constructor that fails uses up no name.
         self._name = auto_name(type(self)) if name is None else check_name(name)
 
@@ -279,6 +283,10 @@ class Layer(Weights):
         _calls.number, _calls.training = number, training
         try:
             output = self.call(tensors, *args, **kwargs)
+        except ValueError:
+            if self._infers_shapes:
+                self.compute_output_shape(shape)  # its errors name the layer and the shape
+            raise
         finally:
             _calls.number, _calls.training = before
         if not isinstance(output, (Tensor, list, tuple, dict)):
@@ -295,8 +303,10 @@ class Layer(Weights):
     def _tensor(self, value: Any) -> Tensor:
         """Return an input as a tensor of the layer's dtype."""
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            return wrap(np.array(value, dtype=self._dtype))
+            return wrap(to_device(np.array(value, dtype=self._dtype), self._device))
         found = constant(value)
+        if found is not value:  # it was no tensor yet
+            move([found], self._device)
         if found.dtype == self._dtype:
             return found
         plain = not hasattr(value, "dtype")  # Python numbers take the dtype of what they meet

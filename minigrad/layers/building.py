@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from minigrad.layers.shapes import shape_of
+from minigrad.layers.weights import Weights
 
 if TYPE_CHECKING:
     from minigrad.layers.base import Layer
@@ -33,6 +34,11 @@ def guarded(build: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         self._own, self._paused, self._building = list(self._own), list(self._paused), True
         try:
             build(self, shape)
+            if type(self)._infers_shapes:
+                self.compute_output_shape(shape)  # raises for sizes that cannot work
+            inner = vars(self).get("activation")
+            if isinstance(inner, Weights) and not inner.built:  # a layer, maybe with weights
+                cast("Layer", inner).build(self.compute_output_shape(shape))
             self.built = True
             if self._initial_weights is not None:
                 self.set_weights(self._initial_weights)

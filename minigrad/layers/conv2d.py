@@ -9,6 +9,7 @@ from minigrad.autograd import Tensor
 from minigrad.layers.base import Parameter
 from minigrad.layers.conv_base import ConvBase
 from minigrad.layers.conversion import Separation, separated
+from minigrad.layers.images import channel_axis
 from minigrad.layers.registry import register
 
 __all__ = ["Conv2D", "Convolution2D"]
@@ -204,14 +205,13 @@ class Conv2D(ConvBase):
         """
         return separated(self, rank)
 
-    def _channels(self, input_shape: Any) -> int:
-        channels = super()._channels(input_shape)
-        if channels % self.groups:
+    def _check_input_shape(self, shape: Any) -> None:
+        super()._check_input_shape(shape)
+        if (shape[channel_axis(self.data_format)] or 0) % self.groups:
             raise ValueError(
                 f"groups of layer {self.name!r} must divide the channels of its input. "
-                f"Received: groups={self.groups}, input_shape={input_shape}"
+                f"Received: groups={self.groups}, input_shape={shape}"
             )
-        return channels
 
     def _output_channels(self, channels: int | None) -> int | None:
         return self.filters

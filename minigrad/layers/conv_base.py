@@ -98,15 +98,15 @@ class ConvBase(Layer):
             self.strides,
             self.padding,
             self.dilation_rate,
+            who=f"layer {self.name!r}",
         )
         channels = self._output_channels(shape[channel_axis(self.data_format)])
         return image_shape(shape[0], size, channels, self.data_format)
 
     def _channels(self, input_shape: Shape) -> int:
-        """Check a shape to build for, remember its channels, and return how many there are."""
+        """Return how many channels there are, and take no other number of them from now on."""
         axis = channel_axis(self.data_format)
         channels = known(input_shape[axis], "The number of channels", input_shape)
-        self.compute_output_shape(input_shape)  # raises for images that are too small
         self.input_spec = InputSpec(ndim=4, axes={axis: channels})
         return channels
 

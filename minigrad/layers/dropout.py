@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad import config, random
 from minigrad.autograd import Tensor, wrap
+from minigrad.kernels.devices import to_device
 from minigrad.layers.base import Layer
 from minigrad.layers.images import image_shape
 from minigrad.layers.registry import register
@@ -82,7 +83,7 @@ class Dropout(Layer):
         kept = generator.random(self._mask_shape(inputs.shape)) >= self.rate
         # With rate 1 nothing is kept, so what that would be divided by does not matter.
         mask = np.divide(kept, (1.0 - self.rate) or 1.0, dtype=inputs.dtype)
-        return inputs * wrap(mask)
+        return inputs * wrap(to_device(mask, inputs.device))
 
     def _mask_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         if self.noise_shape is None:

@@ -35,7 +35,8 @@ class _GlobalPooling2D(Layer):
         if 0 in image_size(shape, self.data_format):
             raise ValueError(
                 f"An image without pixels has no mean and no maximum. "
-                f"Received: input_shape={shape}, data_format={self.data_format!r}"
+                f"Received: input_shape={shape}, data_format={self.data_format!r} for layer "
+                f"{self.name!r}"
             )
         batch, channels = shape[0], shape[channel_axis(self.data_format)]
         if self.keepdims:

@@ -42,8 +42,10 @@ def window_output(
     strides: tuple[int, int],
     padding: Padding,
     dilation_rate: tuple[int, int] = (1, 1),
+    *,
+    who: str = "a window",
 ) -> Size:
-    """Return the height and width that a sliding window gives.
+    """Return the height and width that a sliding window gives; errors say `who` slides it.
 
     Raises
     ------
@@ -56,7 +58,12 @@ def window_output(
     (None, 3)
     """
     (height, width), (kh, kw), (sh, sw), (dh, dw) = size, window, strides, dilation_rate
-    return (
-        output_length(height, kh, sh, padding, dh, name="height"),
-        output_length(width, kw, sw, padding, dw, name="width"),
-    )
+    try:
+        return (
+            output_length(height, kh, sh, padding, dh, name="height"),
+            output_length(width, kw, sw, padding, dw, name="width"),
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Received: images of {height} x {width} and a window of {kh} x {kw}, in {who}"
+        ) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minigrad.autograd import Tensor
+from minigrad.autograd import Tensor, move
 
 __all__ = ["Parameter"]
 
@@ -80,12 +80,14 @@ class Parameter(Tensor):
 
     def __reduce__(self) -> Any:
         own = self.name, self.trainable, self.regularizer, self.constraint, self.path
-        return _rebuild, (self._on_host(), *own)
+        return _rebuild, (self._on_host(), *own, self.device)
 
 
 def _rebuild(
-    data: Any, name: str, trainable: bool, regularizer: Any, constraint: Any, path: str
+    data: Any, name: str, trainable: bool, regularizer: Any, constraint: Any, path: str, device: str
 ) -> Parameter:
-    return Parameter(
+    made = Parameter(
         data, name, trainable=trainable, regularizer=regularizer, constraint=constraint, path=path
     )
+    move([made], device)
+    return made

@@ -39,7 +39,11 @@ class _Pooling2D(Layer):
         shape = to_shape(input_shape)
         self._check_input_shape(shape)
         size = window_output(
-            image_size(shape, self.data_format), self.pool_size, self.strides, self.padding
+            image_size(shape, self.data_format),
+            self.pool_size,
+            self.strides,
+            self.padding,
+            who=f"layer {self.name!r}",
         )
         channels = shape[channel_axis(self.data_format)]
         return image_shape(shape[0], size, channels, self.data_format)

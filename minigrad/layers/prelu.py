@@ -94,16 +94,10 @@ class PReLU(Layer):
 
     def build(self, input_shape: Any) -> None:
         """Make the slopes; see `Layer.build`."""
-        shared = self.shared_axes or []
-        if any(axis >= len(input_shape) for axis in shared):
-            raise ValueError(
-                f"shared_axes of layer {self.name!r} must be axes of its input. "
-                f"Received: shared_axes={shared}, input_shape={input_shape}"
-            )
         sizes = {
             axis: known(size, "Sizes of axes that are not shared", input_shape)
             for axis, size in enumerate(input_shape)
-            if axis > 0 and axis not in shared
+            if axis > 0 and axis not in (self.shared_axes or [])
         }
         self.alpha = self.add_weight(
             "alpha",
@@ -122,6 +116,11 @@ class PReLU(Layer):
         """Return the shape of the input."""
         shape = to_shape(input_shape)
         self._check_input_shape(shape)
+        if any(axis >= len(shape) for axis in self.shared_axes or []):
+            raise ValueError(
+                f"shared_axes of layer {self.name!r} must be axes of its input. "
+                f"Received: shared_axes={self.shared_axes}, input_shape={shape}"
+            )
         return shape
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minigrad.autograd import no_grad, wrap
+from minigrad.autograd import no_grad
 from minigrad.layers.shapes import Shape
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def output_shapes(layer: Layer, shapes: Any, words: Mapping[str, Any] | None = N
             f"Layer {layer.name!r} does not define compute_output_shape(), so it must be called to "
             f"know its output, and all sizes but the batch must be known. Received: {shapes}"
         )
-    zeros = [wrap(np.zeros((1, *shape[1:]), layer.dtype)) for shape in parts]
+    zeros = [np.zeros((1, *shape[1:]), layer.dtype) for shape in parts]
     with no_grad():
         found = layer(zeros if isinstance(shapes, list) else zeros[0], **(words or {}))
     for each in layer._tree():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from minigrad import constraints, initializers, regularizers
-from minigrad.autograd import Tensor, constant
+from minigrad.autograd import Tensor, constant, move
 from minigrad.layers.parameter import Parameter
 
 __all__ = ["Weights"]
@@ -24,6 +24,7 @@ class Weights:
 
     _name: str
     _dtype: np.dtype[Any]
+    _device: str = "cpu"  # where new weights are made, and what is no tensor yet is taken
     _trainable: bool
     _own: list[Parameter]
     _paused: list[Parameter]  # what would be trained if the layer were not frozen
@@ -172,10 +173,44 @@ class Weights:
             dtype=kind,
             path=f"{self._name}/{name}",
         )
+        move([parameter], self._device)
         self._own.append(parameter)
         if trainable and not self._trainable:
             self._paused.append(parameter)
         return parameter
+
+    def to(self, device: str) -> Self:
+        """Move the layer with all its parts to a device, and return it.
+
+        From then on it takes NumPy arrays there, too, and makes new weights there. Tensors that it
+        is called with must be there already. If it fails, the layer stays as it was.
+
+        Parameters
+        ----------
+        device : "cpu" or "cuda"
+
+        Raises
+        ------
+        RuntimeError
+            If there is no CUDA here; the text says why, and what to do.
+        ValueError
+            For other devices.
+
+        Examples
+        --------
+        >>> from minigrad import layers
+        >>> layers.Dense(2).to("cpu").device
+        'cpu'
+        """
+        place = move(self.weights, device)
+        for layer in self._tree():
+            layer._device = place
+        return self
+
+    @property
+    def device(self) -> str:
+        """Where the layer computes: ``"cpu"`` or ``"cuda"``."""
+        return self._device
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Return copies of the weights as NumPy arrays, in the order of `weights`."""

@@ -80,7 +80,7 @@ class Loss(Configurable):
         """
         losses = self.call(y_true, y_pred)
         if sample_weight is not None:
-            losses = losses * fitted_weights(sample_weight, losses.shape, losses.dtype)
+            losses = losses * fitted_weights(sample_weight, losses)
         if self.reduction == "none":
             return losses
         total = ops.sum(losses)
@@ -143,9 +143,10 @@ class FunctionLoss(Loss):
         return cls(**{**config, "function": registry.get(config["function"])})
 
 
-def fitted_weights(sample_weight: Any, shape: tuple[int, ...], dtype: Any) -> Tensor:
-    """Return weights that broadcast to losses of `shape`."""
-    weights: Tensor = constant(sample_weight).astype(dtype).detach()
+def fitted_weights(sample_weight: Any, losses: Tensor) -> Tensor:
+    """Return weights that broadcast to losses."""
+    shape = losses.shape
+    weights: Tensor = constant(sample_weight, losses).astype(losses.dtype).detach()
     if np.isnan(weights.data).any():
         raise ValueError(
             f"`sample_weight` must not contain NaN. "
@@ -180,7 +181,7 @@ def predictions(y_pred: Any) -> Tensor:
 
 def targets(y_true: Any, y_pred: Tensor, hint: str = "") -> Tensor:
     """Return targets in the shape and dtype of predictions; NaN is an error."""
-    y_true = constant(y_true)
+    y_true = constant(y_true, y_pred)
     received = y_true.shape
     if y_true.ndim == y_pred.ndim - 1 and y_pred.shape[-1] == 1:
         y_true = y_true.reshape((*y_true.shape, 1))

@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad._registry import Configurable, Registry, snake_case
 from minigrad.autograd import constant
+from minigrad.kernels.devices import to_host
 
 Array = np.ndarray[Any, Any]
 
@@ -152,8 +153,8 @@ class MeanScore(WeightedMean):
 
 
 def as_array(values: Any) -> Array:
-    """Return a tensor's array, or numbers as an array."""
-    return np.asarray(constant(values).data)
+    """Return the values of a tensor, or numbers, as an array: metrics are computed on the CPU."""
+    return to_host(constant(values).data)
 
 
 def row_means(values: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import ops
-from minigrad.autograd import Tensor, constant, no_grad, wrap
+from minigrad.autograd import Tensor, constant, no_grad
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.models import saving
@@ -240,7 +240,7 @@ class Model(Trainer):
         with no_grad():
             self._calling = True
             try:
-                output = Layer.__call__(self, wrap(np.zeros((1, *sizes[1:]), self._dtype)))
+                output = Layer.__call__(self, np.zeros((1, *sizes[1:]), self._dtype))
             finally:
                 self._calling = False
                 for layer in self._tree():

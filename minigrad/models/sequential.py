@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import layers as registry
-from minigrad.autograd import Tensor, no_grad, wrap
+from minigrad.autograd import Tensor, no_grad
 from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.models.model import Model
@@ -196,7 +196,7 @@ class Sequential(Model):
             if not layer.built or None in shape[1:]:
                 raise
             with no_grad():
-                output = layer(wrap(np.zeros((1, *shape[1:]), layer.dtype)))
+                output = layer(np.zeros((1, *shape[1:]), layer.dtype))
             layer._call_losses = []
             return (shape[0], *output.shape[1:])
         except ValueError as error:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.callbacks import Callback
+from minigrad.kernels.devices import to_device
 from minigrad.layers import Layer
 from minigrad.models.data import Array, Data
 from minigrad.models.metrics import Metrics
@@ -34,7 +35,8 @@ class Steps(Layer):
         return self._metrics
 
     def _outputs(self, x: Array, training: bool) -> Tensor:
-        outputs = self(wrap(x[...]), training=training)  # a view: the caller's array stays writable
+        # A view: the caller's array stays writable.
+        outputs = self(wrap(to_device(x[...], self.device)), training=training)
         if not isinstance(outputs, Tensor) or outputs.shape[:1] != x.shape[:1]:
             raise TypeError(
                 f"To be trained, a model must return one tensor with one output per example. "

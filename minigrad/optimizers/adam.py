@@ -83,9 +83,9 @@ class Adam(Optimizer):
         if self.amsgrad:
             square = np.maximum(state["largest_second_moment"], square)
             new["largest_second_moment"] = square
-        denominator = np.asarray(np.sqrt(square))
+        denominator = np.sqrt(square)
         denominator += self.epsilon
-        change = np.asarray(mean * (learning_rate * bias))
+        change = mean * (learning_rate * bias)
         change /= denominator
         return value - change, new
 

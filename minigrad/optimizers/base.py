@@ -19,6 +19,7 @@ import numpy as np
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
+from minigrad.kernels.devices import to_device, to_host
 from minigrad.optimizers.joining import Joined
 from minigrad.optimizers.pairs import checked, constrained
 
@@ -221,7 +222,7 @@ class Optimizer(Configurable):
         """Return new values and states."""
         known = {id(p): state for p, state in zip(self._parameters, self._states, strict=True)}
         values = [p.data for p in parameters]
-        states = [known.get(id(p)) or self._fresh_state(p) for p in parameters]
+        states = [_beside(p, known.get(id(p)) or self._fresh_state(p)) for p in parameters]
         if not self.elementwise:
             return [
                 self._decayed_update(*each, learning_rate)
@@ -241,7 +242,7 @@ class Optimizer(Configurable):
                 {slot: joined[slot].join([states[i][slot] for i in places]) for slot in self.slots},
                 learning_rate,
             )
-            flat_value.setflags(write=False)  # and so are the pieces: parameters are read-only
+            flat_value = wrap(flat_value).data  # read-only, as its pieces are to be
             pieces = joined["value"].cut(flat_value, shapes)
             state_pieces = {s: joined[s].cut(flat_state[s], shapes) for s in self.slots}
             for k, i in enumerate(places):
@@ -320,7 +321,9 @@ class Optimizer(Configurable):
         """
         arrays = {"iterations": np.array(self._iterations, np.int64)}
         for position, state in enumerate(self._states):
-            arrays.update({f"{position}/{slot}": state[slot].copy() for slot in self.slots})
+            arrays.update(
+                {f"{position}/{slot}": np.array(to_host(state[slot])) for slot in self.slots}
+            )
         return arrays
 
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
@@ -365,6 +368,13 @@ def towards(old: Array, new: Array, rate: float) -> Array:
     step *= rate
     step += old
     return step
+
+
+def _beside(parameter: Tensor, state: State) -> State:
+    """Return a state on the device of its parameter, which may have been moved."""
+    if all(type(array) is type(parameter.data) for array in state.values()):
+        return state
+    return {slot: to_device(array, parameter.device) for slot, array in state.items()}
 
 
 def _optional(value: float | None, name: str, **bounds: float) -> float | None:

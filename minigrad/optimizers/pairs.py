@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, no_grad
+from minigrad.autograd import Tensor, constant, no_grad
+from minigrad.kernels.devices import check_same
 
 Array = np.ndarray[Any, Any]
 
@@ -37,13 +38,14 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
         if gradient is None:
             missing.append(label)
             continue
-        array = gradient.data if isinstance(gradient, Tensor) else np.asarray(gradient)
+        array = constant(gradient, parameter).data
         if array.shape != parameter.shape or array.dtype != parameter.dtype:
             raise ValueError(
                 f"A gradient must have the shape and dtype of its parameter. Expected "
                 f"{parameter.dtype}{list(parameter.shape)} for {label}. "
                 f"Received: {array.dtype}{list(array.shape)}"
             )
+        check_same("apply_gradients", array, parameter.data)
         checked.append((array, parameter))
     if missing and not checked:
         raise ValueError(
@@ -71,7 +73,7 @@ def constrained(parameter: Tensor, value: Array) -> Array:
         return value
     with no_grad():
         projected = constraint(Tensor(value))
-    array: Array = projected.data if isinstance(projected, Tensor) else np.asarray(projected)
+    array: Array = constant(projected, parameter).data
     if array.shape != parameter.shape:
         raise ValueError(
             f"A constraint must keep the shape {parameter.shape}. "

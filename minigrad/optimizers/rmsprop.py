@@ -72,9 +72,9 @@ class RMSprop(Optimizer):
         if self.centered:
             new["average"] = towards(state["average"], gradient, 1 - self.rho)
             denominator = denominator - np.square(new["average"])
-        change = np.asarray(learning_rate * gradient / np.sqrt(denominator + self.epsilon))
+        change = learning_rate * gradient / np.sqrt(denominator + self.epsilon)
         if self.momentum:
-            change += self.momentum * state["momentum"]
+            change = change + self.momentum * state["momentum"]
             new["momentum"] = change
         return value - change, new
 

@@ -101,20 +101,13 @@ def test_every_exercise_can_be_handed_out(exercise: Exercise) -> None:
         assert one is not other and one.tobytes() == other.tobytes()
 
 
-NOT_YET = {
-    "separable/spoils-the-image",
-    "relu/spoils-upstream",
-    "separable/keeps-old-features",
-    "batch norm/keeps-old-deviation",
+NOT_IN_FAST_MODE = {  # at kinks, random directions show too little
     "max pooling/rewards-all-winners",
-    "relu/keeps-the-first-mask",
     "leaky relu/leaves-a-gap",
 }
 
 
-@pytest.mark.parametrize(
-    "exercise", [one for one in exercises if one.name not in NOT_YET], ids=lambda one: one.name
-)
+@every
 @pytest.mark.parametrize("mode", ["full", "fast"])
 def test_the_right_gradient_passes_and_the_wrong_one_does_not(
     exercise: Exercise, mode: str
@@ -122,9 +115,10 @@ def test_the_right_gradient_passes_and_the_wrong_one_does_not(
     good = exercise.check(exercise.right, mode)
     assert good, good
     report = exercise.check(exercise.backward, mode)
+    if mode == "fast" and exercise.name in NOT_IN_FAST_MODE:
+        return
     assert not report
-    blamed = [check.name for check in report.inputs if not check.passed]
-    assert blamed == [exercise.wrong] or (not blamed and report.problems)
+    assert [check.name for check in report.inputs if not check.passed] == [exercise.wrong]
 
 
 def test_selection() -> None:

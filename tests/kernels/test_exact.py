@@ -117,6 +117,17 @@ def compute(case, data_format="channels_last", dtype=np.float64):
         "separable_forward": kernels.separable_forward(x, depthwise, pointwise, bias, geometry),
         "separable_no_bias": kernels.separable_forward(x, depthwise, pointwise, None, geometry),
     }
+    for groups in {1, c}:
+        full = integers((*case.kernel, c // groups, groups * f), 7, dtype)
+        bias, dz = integers(groups * f, 8, dtype), images(out, groups * f, 9)
+        results |= {
+            f"conv2d_forward_{groups > 1}": kernels.conv2d_forward(x, full, bias, geometry, groups),
+            f"conv2d_no_bias_{groups > 1}": kernels.conv2d_forward(x, full, None, geometry, groups),
+            f"conv2d_input_grad_{groups > 1}": kernels.conv2d_input_grad(
+                dz, full, geometry, groups
+            ),
+            f"conv2d_kernel_grad_{groups > 1}": kernels.conv2d_kernel_grad(x, dz, geometry, groups),
+        }
     names = ("dx", "d_depthwise", "d_pointwise", "d_bias")
     results |= zip(
         names,
@@ -143,11 +154,12 @@ def compute(case, data_format="channels_last", dtype=np.float64):
     return results
 
 
-KERNELS = ("depthwise_kernel_grad", "pointwise_kernel_grad", "d_depthwise", "d_pointwise")
 IMAGES = (
     "depthwise_forward", "depthwise_input_grad", "pointwise_forward", "pointwise_no_bias",
     "pointwise_input_grad", "separable_forward", "separable_no_bias", "dx",
     "max_pool_forward", "argmax", "max_pool_backward",
+    *(f"conv2d_{name}_{grouped}" for name in ("forward", "no_bias", "input_grad")
+      for grouped in (False, True)),
 )  # fmt: skip
 
 
@@ -227,6 +239,15 @@ def test_adjoints(case):
     assert product == (dx * x).sum() + (db * bias).sum()
     assert product == (dk * k).sum() + (db * bias).sum()
     assert product == (dq * q).sum() + (db * bias).sum()
+
+    for groups in {1, c}:
+        full, dz = (
+            integers((*case.kernel, c // groups, groups * f), 6),
+            integers((*dy.shape[:3], groups * f), 7),
+        )
+        product = (dz * kernels.conv2d_forward(x, full, None, geometry, groups)).sum()
+        assert product == (kernels.conv2d_input_grad(dz, full, geometry, groups) * x).sum()
+        assert product == (kernels.conv2d_kernel_grad(x, dz, geometry, groups) * full).sum()
 
     pooled, argmax = kernels.max_pool_forward(x, geometry)
     dp = integers(pooled.shape, 6)

@@ -30,7 +30,12 @@ def results(shape, dtype):
     x, depthwise, pointwise = normal(batch, *size, c), normal(*kernel, c, m), normal(1, 1, c * m, f)
     bias, dy = normal(f), normal(batch, *geometry.output_size, f)
     y, argmax = kernels.max_pool_forward(x, geometry)
+    groups = 2 if c % 2 == 0 and f % 2 == 0 else 1
+    full = normal(*kernel, c // groups, f)
     return [
+        kernels.conv2d_forward(x, full, bias, geometry, groups),
+        kernels.conv2d_input_grad(dy, full, geometry, groups),
+        kernels.conv2d_kernel_grad(x, dy, geometry, groups),
         kernels.separable_forward(x, depthwise, pointwise, bias, geometry),
         *kernels.separable_backward(x, depthwise, pointwise, dy, geometry, True),
         kernels.depthwise_forward(x, depthwise, geometry),
@@ -74,6 +79,8 @@ def test_nan_and_infinity_survive(backend):
             y = kernels.separable_forward(x, ones, square, np.ones(1), geometry)[0, :, :, 0]
             np.testing.assert_array_equal(y[:2, :2], np.full((2, 2), value))
             assert (y[2:] == 1).all()
+            z = kernels.conv2d_forward(x, ones, np.ones(1), geometry)[0, :, :, 0]
+            np.testing.assert_array_equal(z, y)
             dx = kernels.depthwise_input_grad(x, ones, geometry)
             np.testing.assert_array_equal(dx[0, 0, 0], value)
             dk = kernels.depthwise_kernel_grad(np.ones_like(x), x, geometry, 1)

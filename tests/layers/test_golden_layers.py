@@ -21,7 +21,9 @@ def read(name: str) -> Any:
 
 
 LAYERS = [case for case in read("layers")["cases"] if hasattr(layers, case["class_name"])]
-PLAIN = [case for case in LAYERS if case["class_name"] not in ("BatchNormalization", "Dropout")]
+SPECIAL = ("BatchNormalization", "Dropout", "Add", "Multiply", "Concatenate")
+PLAIN = [case for case in LAYERS if case["class_name"] not in SPECIAL]
+MERGING = [case for case in LAYERS if "inputs" in case]
 NORMALIZATIONS = [case for case in LAYERS if case["class_name"] == "BatchNormalization"]
 DROPOUTS = [case for case in LAYERS if case["class_name"] == "Dropout"]
 SEPARABLE = [case for case in read("separable_conv2d")["cases"] if case["layer_allows"]]
@@ -65,6 +67,24 @@ def test_output_and_gradients(case: dict[str, Any], arrays: dict[str, np.ndarray
     np.testing.assert_allclose(x.grad.numpy(), arrays[f"{name}/dx"], **close)
     for p in layer.weights:
         np.testing.assert_allclose(p.grad.numpy(), arrays[f"{name}/grad/{p.name}"], **close)
+
+
+@pytest.mark.parametrize("case", MERGING, ids=lambda case: case["id"])
+def test_merging(case: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    name, numbers = case["id"], range(case["inputs"])
+    xs = [tensor(arrays[f"{name}/x/{i}"], requires_grad=True) for i in numbers]
+    y = make(case)(xs)
+    y.backward(arrays[f"{name}/g"])
+    np.testing.assert_array_equal(y.numpy(), arrays[f"{name}/y"])
+    for i in numbers:
+        np.testing.assert_array_equal(xs[i].grad.numpy(), arrays[f"{name}/dx/{i}"])
+
+
+def test_there_is_golden_data_for_every_layer() -> None:
+    public = {getattr(layers, name) for name in layers.__all__}
+    made = {cls for cls in public if isinstance(cls, type) and issubclass(cls, layers.Layer)}
+    without = {layers.Layer, layers.InputLayer, layers.SpatialDropout2D}
+    assert {case["class_name"] for case in LAYERS} == {cls.__name__ for cls in made - without}
 
 
 @pytest.mark.parametrize("case", NORMALIZATIONS, ids=lambda case: case["id"])

@@ -119,7 +119,7 @@ def test_images_that_are_too_small_fail_alike_everywhere(
 ) -> None:
     messages = set()
     for act in ("build", "compute_output_shape", "call"):
-        layer = layers.SeparableConv2D(2, **options)
+        layer = layers.SeparableConv2D(2, **options, name="mine")
         with pytest.raises(ValueError, match=text) as caught:
             layer(np.ones(shape)) if act == "call" else getattr(layer, act)(shape)
         assert not layer.built and layer.weights == []

@@ -183,4 +183,4 @@ def _sum_of_products(
     if add is wide:
         products = a.astype(np.float64) * b.astype(np.float64)
         return np.asarray(products.sum(axis=-1).astype(dtype))
-    return add(a.astype(dtype) * b.astype(dtype))
+    return np.asarray(add(a.astype(dtype) * b.astype(dtype)))

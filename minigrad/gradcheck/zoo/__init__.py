@@ -14,7 +14,15 @@ from minigrad.gradcheck.zoo import (
     pooling,
 )
 from minigrad.gradcheck.zoo.exercise import Exercise, Exercises, Operation
-from minigrad.gradcheck.zoo.score import CHECKERS, Score, ScoreTable, score, with_pytorch
+from minigrad.gradcheck.zoo.score import (
+    CHECKERS,
+    Diagnoses,
+    Score,
+    ScoreTable,
+    diagnoses,
+    score,
+    with_pytorch,
+)
 
 OPERATIONS: tuple[Operation, ...] = tuple(
     found
@@ -28,11 +36,13 @@ exercises = Exercises([one for operation in OPERATIONS for one in operation.exer
 __all__ = [
     "CHECKERS",
     "OPERATIONS",
+    "Diagnoses",
     "Exercise",
     "Exercises",
     "Operation",
     "Score",
     "ScoreTable",
+    "diagnoses",
     "exercises",
     "score",
     "with_pytorch",

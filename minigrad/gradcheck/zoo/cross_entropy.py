@@ -92,7 +92,7 @@ def assigns_by_index(g: Array, logits: Array, labels: Array, weights: Array) -> 
     return *backward(g, logits, labels, weights)[:2], dweights
 
 
-@bug(2, "logits", seen="for large logits", inputs=_inputs(scale=1e3))
+@bug(2, "logits", "not finite", seen="for large logits", inputs=_inputs(scale=1e3))
 def overflows(g: Array, logits: Array, labels: Array, weights: Array) -> Gradients:
     """Forget to subtract the largest logit before exp on the way back."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -154,7 +154,7 @@ def softmax_backward(g: Array, x: Array) -> Gradients:
 SOFTMAX = Operation("softmax", softmax_forward, softmax_backward, normal((3, 4)))
 
 
-@SOFTMAX.bug(2, "x")
+@SOFTMAX.bug(2, "x", "diagonal only")
 def uses_the_sigmoid_rule(g: Array, x: Array) -> Gradients:
     """Write p (1 - p) g: the diagonal of the Jacobian only."""
     p = probabilities(x)

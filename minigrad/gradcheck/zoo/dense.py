@@ -45,7 +45,7 @@ def descends_already(g: Array, x: Array, kernel: Array, bias: Array) -> Gradient
     return -(g @ kernel.T), x.T @ g, g.sum(axis=0)
 
 
-@bug(3, "kernel", seen="as a relative error of about 1e-4")
+@bug(3, "kernel", "weight decay", seen="as a relative error of about 1e-4")
 def decays_weights(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     """Add weight decay in the layer, although the optimizer adds it."""
     return g @ kernel.T, x.T @ g + 1e-4 * kernel, g.sum(axis=0)
@@ -63,7 +63,9 @@ def adds_in_any_order(
     return g @ kernel.T, dkernel, g.sum(axis=0)
 
 
-@bug(3, "kernel", seen="in one element of many", inputs=normal((4, 12), (12, 9), (9,)))
+@bug(
+    3, "kernel", "one element", seen="in one element of many", inputs=normal((4, 12), (12, 9), (9,))
+)
 def stops_one_short(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     """End the loop over the elements of the kernel one too early."""
     dkernel = np.zeros_like(kernel)
@@ -94,9 +96,7 @@ def never_zeroes_the_buffer(
     return g @ kernel.T, memory["dkernel"], g.sum(axis=0)
 
 
-@bug(
-    2, "x", "missing sum", seen="if there is one example only", inputs=normal((1, 3), (3, 2), (2,))
-)
+@bug(2, "x", "squeezed", seen="if there is one example only", inputs=normal((1, 3), (3, 2), (2,)))
 def squeezes(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     """Squeeze the result: a batch of one example loses its axis."""
     return np.squeeze(g @ kernel.T), x.T @ g, g.sum(axis=0)

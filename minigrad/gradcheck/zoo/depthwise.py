@@ -210,13 +210,13 @@ def aligns_with_the_end(g: Array, x: Array, kernel: Array, **how: Any) -> Gradie
     return np.roll(dx, unread, axis=(1, 2)), dkernel
 
 
-@bug(2, "kernel", seen="if there is padding", **PADDED)
+@bug(2, "kernel", "border missing", seen="if there is padding", **PADDED)
 def skips_the_border(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
     """Leave out the windows that reach into the padding."""
     return backward(g, x, kernel, **how)[0], backward(g[:, 1:-1, 1:-1], x, kernel)[1]
 
 
-@bug(2, "kernel", inputs=normal((2, 4, 4, 5), (2, 2, 5, 1)))
+@bug(2, "kernel", "one slice", inputs=normal((2, 4, 4, 5), (2, 2, 5, 1)))
 def stops_before_last_channel(g: Array, x: Array, kernel: Array) -> Gradients:
     """Let the loop over the channels end one too early."""
     dx, dkernel = backward(g, x, kernel)
@@ -247,7 +247,13 @@ def swaps_strides(g: Array, x: Array, kernel: Array, strides: Pair) -> Gradients
     return backward(g, x, kernel, strides)[0], backward(g, wide, kernel, both)[1]
 
 
-@bug(3, "kernel", seen="in one element of many", inputs=normal((2, 6, 6, 3), (5, 5, 3, 2)))
+@bug(
+    3,
+    "kernel",
+    "one element",
+    seen="in one element of many",
+    inputs=normal((1, 5, 5, 3), (4, 4, 3, 2)),
+)
 def loses_one_tap(g: Array, x: Array, kernel: Array) -> Gradients:
     """Skip the centre of one filter."""
     dx, dkernel = backward(g, x, kernel)

@@ -90,7 +90,7 @@ TANH = Operation(
 )
 
 
-@TANH.bug(1, "x")
+@TANH.bug(1, "x", "wrong formula")
 def forgets_the_square(g: Array, x: Array) -> Gradients:
     """Write 1 - tanh(x)."""
     return (g * (1.0 - np.tanh(x)),)
@@ -111,7 +111,7 @@ SIGMOID = Operation(
 )
 
 
-@SIGMOID.bug(1, "x")
+@SIGMOID.bug(1, "x", "input and output swapped")
 def takes_input_for_output(g: Array, x: Array) -> Gradients:
     """Write x (1 - x): the rule holds for the output."""
     return (g * x * (1.0 - x),)

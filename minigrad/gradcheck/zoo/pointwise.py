@@ -56,7 +56,7 @@ def forgets_bias(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     return *backward(g, x, kernel, bias)[:2], np.zeros_like(bias)
 
 
-@bug(3, "kernel", seen="in the fourth digit")
+@bug(3, "kernel", "precision", seen="in the fourth digit")
 def sums_in_half_precision(g: Array, x: Array, kernel: Array, bias: Array) -> Gradients:
     """Sum the kernel's gradient in a float16 buffer, as mixed precision by hand does."""
     dx, dkernel, dbias = backward(g, x, kernel, bias)

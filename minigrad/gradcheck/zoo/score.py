@@ -109,6 +109,58 @@ def score(
     return ScoreTable(tuple(_score(name, check, exercises) for name, check in checkers.items()))
 
 
+@dataclass(frozen=True)
+class Diagnoses:
+    """What our checker said about the wrong gradients whose mistake is in its catalogue.
+
+    Attributes
+    ----------
+    right : tuple of str
+        The names of the exercises whose mistake it named.
+    wrong : dict of str
+        For the others, what it said instead ("" if nothing).
+    """
+
+    right: tuple[str, ...]
+    wrong: dict[str, str]
+
+    @property
+    def rate(self) -> float:
+        """The share of right diagnoses, 0 to 1."""
+        return len(self.right) / max(1, len(self.right) + len(self.wrong))
+
+    def __str__(self) -> str:
+        total = len(self.right) + len(self.wrong)
+        lines = [f"minigrad names the mistake in {len(self.right)} of {total} ({self.rate:.1%})"]
+        lines += [f"  not {name}: {told or 'says nothing'}" for name, told in self.wrong.items()]
+        return "\n".join(lines)
+
+
+def diagnoses(exercises: Sequence[Exercise]) -> Diagnoses:
+    """Compare the diagnoses of full checks with the mistakes that the exercises name.
+
+    A diagnosis may offer several explanations of the same numbers; the mistake must be one of them.
+
+    Examples
+    --------
+    >>> from minigrad.gradcheck.zoo import diagnoses, exercises
+    >>> print(diagnoses(exercises.select("average pooling", difficulty=1)))
+    minigrad names the mistake in 1 of 1 (100.0%)
+    """
+    right: list[str] = []
+    wrong: dict[str, str] = {}
+    for one in exercises:
+        if not one.diagnosis:
+            continue
+        report = one.check(one.backward)
+        told = [check.diagnosis for check in report.inputs if check.diagnosis is not None]
+        if any(one.diagnosis in (each.name, *each.also) for each in told):
+            right.append(one.name)
+        else:
+            wrong[one.name] = "; ".join(map(str, told))
+    return Diagnoses(tuple(right), wrong)
+
+
 def with_pytorch() -> dict[str, Checker]:
     """Return the checkers, and the real PyTorch if it is installed."""
     if importlib.util.find_spec("torch") is None:

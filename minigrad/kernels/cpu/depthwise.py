@@ -154,7 +154,7 @@ def _forward_run(
     """Compute a run of output pixels."""
     channels, multiplier, _, pixels = sizes[12:16]
     features = channels * multiplier
-    first, count = run_of(number, sizes[23], pixels)
+    first, count = run_of(number, sizes[24], pixels)
     target = at(pointer(y), first * features)
     if multiplier == 1:
         features_of_pixels(pointer(x), pointer(k), target, first, count, sizes, channels, 1)
@@ -178,13 +178,15 @@ def _input_grad_band(
     height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
     offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    side = np.empty((width + sizes[7]) * channels, dx.dtype)
     for row in range(band * rows // bands, (band + 1) * rows // bands):
         input_grad_row(
             at(pointer(dx), row * width * channels), row % height,
             at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
-            sizes, channels, multiplier, pointer(offsets),
+            sizes, channels, multiplier, pointer(offsets), pointer(side),
         )  # fmt: skip
     keep(offsets)
+    keep(side)
 
 
 @kernel(parallel=True)
@@ -196,11 +198,14 @@ def _kernel_grad_band(
     image, out_height, out_width = sizes[0] * sizes[1], sizes[2], sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[2]
     g = at(pointer(sums), band * (len(sums) // bands))
+    side = np.empty((sizes[1] + sizes[7]) * channels, x.dtype)
     for row in range(band * rows // bands, (band + 1) * rows // bands):
         add_kernel_grad(
             g, at(pointer(x), row // out_height * image * channels), row % out_height,
             at(pointer(dy), row * out_width * channels * multiplier), sizes, channels, multiplier,
+            pointer(side),
         )  # fmt: skip
+    keep(side)
 
 
 @kernel(inner=True)
@@ -261,17 +266,22 @@ def input_grad_row(
     channels: int,
     multiplier: int,
     table: Pointer,
+    side: Pointer,
 ) -> None:
     """Compute row r of an image's gradient from the gradient of all its features.
 
     Tap row a of output row i saw row r where i sh + a dh - top = r. With g = gcd(sh, dh), these
     are every (sh / g)-th a, and i goes down by dh / g from one to the next. The same holds for
     columns: for each remainder of the column by sw, another convolution.
+
+    Few channels are computed many pixels at a time (see `rows`). For that, the pixels of a
+    remainder go to `side` first, where they are neighbours: it has room for a row.
     """
     width, out_height, out_width = numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
     hop, features = channels * repeats(dt, channels), channels * multiplier
+    apart = sw > 1 and channels < lanes(dt)
     a0, i0, every_a, down, rows = _meetings(r + top, sh, dh, kh)
     # Rows of the output that do not exist: those after the last one come first.
     skip = min(rows, max(0, -((out_height - 1 - i0) // down)))
@@ -280,13 +290,28 @@ def input_grad_row(
     for w in range(min(sw, width)):
         b0, j0, every_b, hop_back, taps = _meetings(w + left, sw, dw, kw)
         last = b0 + (taps - 1) * every_b
+        count, target, step = (width - 1 - w) // sw + 1, at(dx, w * channels), sw * channels
+        if apart:
+            target, step = side, channels
         convolve_row(
-            at(dx, w * channels), sw * channels, 0, (width - 1 - w) // sw + 1,
+            target, step, 0, count,
             at(dt, i0 * out_width * features), features, -down * out_width * features,
             out_width, j0 - (taps - 1) * hop_back, 1, hop_back,
             at(k, (a0 * kw + last) * hop), every_a * kw * hop, -every_b * hop,
             rows, taps, channels, multiplier, channels, kh * kw * hop, table,
         )  # fmt: skip
+        if apart:
+            _copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
+
+
+@kernel(inner=True)
+def _copy_pixels(
+    x: Pointer, x_pixel: int, count: int, channels: int, y: Pointer, y_pixel: int
+) -> None:
+    """Copy pixels of few channels to where they lie closer together, or further apart."""
+    for c in range(channels):
+        for u in range(count):
+            y[u * y_pixel + c] = x[u * x_pixel + c]
 
 
 @kernel(inner=True)
@@ -317,10 +342,12 @@ def add_kernel_grad(
     numbers: Numbers,
     channels: int,
     multiplier: int,
+    side: Pointer,
 ) -> None:
     """Add what row i of an image's output contributes to the gradient of the kernel.
 
     `x` and `dt` are the image and row i of its features' gradient. `g` is (M, kh, kw, C), repeated.
+    With strides and few channels, `side` receives a row, every sw-th pixel side by side.
     """
     height, width, out_width = numbers[0], numbers[1], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
@@ -329,6 +356,21 @@ def add_kernel_grad(
     for a in range(kh):
         r = i * sh + a * dh - top
         if r < 0 or r >= height:
+            continue
+        if sw > 1 and channels < lanes(x):  # then there is one multiple, see `one_kernel_pays`
+            room = (width + sw - 1) // sw * channels
+            for w in range(min(sw, width)):
+                _copy_pixels(
+                    at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
+                    channels, at(side, w * room), channels,
+                )  # fmt: skip
+            for b in range(kw):
+                w = (b * dw - left) % sw
+                add_kernel_grad_row(
+                    at(g, (a * kw + b) * hop), hop, at(side, w * room), channels,
+                    (width - 1 - w) // sw + 1, (b * dw - left - w) // sw, 1, 1,
+                    dt, features, out_width, 1, channels,
+                )  # fmt: skip
             continue
         for m in range(multiplier):
             add_kernel_grad_row(

@@ -33,6 +33,7 @@ __all__ = [
     "TALL",
     "add_column_sums",
     "add_transposed_product",
+    "clear",
     "multiply",
     "pack_panel",
     "run_of",
@@ -51,6 +52,8 @@ DEPTH = 384
 """Steps of the common dimension after which a tile's sum is stored: a panel's part fits in L1."""
 TRANSPOSED_DEPTH = 128
 """The same for sums over pixels: these are long, and short pieces round less."""
+SUM_DEPTH = 32
+"""The same for plain sums."""
 
 
 @kernel(inner=True)
@@ -195,14 +198,27 @@ def _tiles(
 
 
 @kernel(inner=True)
+def clear(out: Pointer, rows: int, columns: int, ldo: int) -> None:
+    """Set a matrix to zero."""
+    for i in range(rows):
+        for j in range(columns):
+            out[i * ldo + j] = 0
+
+
+@kernel(inner=True)
 def add_column_sums(a: Pointer, rows: int, columns: int, out: Pointer) -> None:
     """Compute out += the sum of the rows of a."""
-    four = 4 * lanes(a)
-    for j in range(0, columns, four):
-        if j + four <= columns:
-            _add_rows(QUAD, at(a, j), rows, columns, at(out, j), None)
-        else:
-            _add_rows(QUAD, at(a, j), rows, columns, at(out, j), columns - j)
+    one = lanes(a)
+    for first in range(0, rows, SUM_DEPTH):
+        top, count = at(a, first * columns), min(SUM_DEPTH, rows - first)
+        for j in range(0, columns, 4 * one):
+            n = columns - j
+            if n >= 4 * one:
+                _add_rows(QUAD, at(top, j), count, columns, at(out, j), None)
+            elif n > one:
+                _add_rows(QUAD, at(top, j), count, columns, at(out, j), n)
+            else:
+                _add_rows(ONE_NARROW, at(top, j), count, columns, at(out, j), n)
 
 
 @kernel(inner=True)

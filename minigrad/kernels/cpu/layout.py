@@ -50,21 +50,34 @@ def to_last(x: Array, data_format: DataFormat) -> Array:
     return _transposed(x, n, channels, height * width).reshape(n, height, width, channels)
 
 
-def from_last(x: Array, data_format: DataFormat) -> Array:
-    """Return channels_last images in `data_format`, C-contiguous: the inverse of `to_last`."""
-    if data_format == "channels_last":
-        return x
+def from_last(x: Array, data_format: DataFormat, out: Array | None = None) -> Array:
+    """Return channels_last images in `data_format`, C-contiguous: the inverse of `to_last`.
+
+    They are written to `out`, if it is given.
+    """
     n, height, width, channels = x.shape
-    return _transposed(x, n, height * width, channels).reshape(n, channels, height, width)
+    if data_format == "channels_last":
+        return x if out is None else _copied(x, out)
+    matrices = _transposed(x, n, height * width, channels, out)
+    return matrices.reshape(n, channels, height, width)
 
 
-def _transposed(x: Array, count: int, rows: int, columns: int) -> Array:
+def _copied(x: Array, out: Array) -> Array:
+    """Copy what is in memory; shapes may differ."""
+    out.reshape(-1)[...] = x.reshape(-1)
+    return out
+
+
+def _transposed(x: Array, count: int, rows: int, columns: int, out: Array | None = None) -> Array:
     """Return `count` C-contiguous matrices, (rows, columns) -> (columns, rows)."""
     if rows == 1 or columns == 1:  # in memory, they look the same
-        return x
+        return x if out is None else _copied(x, out)
+    y = empty(x.size, x.dtype) if out is None else out.reshape(-1)
     if DISABLE_JIT or x.dtype.kind != "f":  # the latter are positions of maxima
-        return np.ascontiguousarray(x.reshape(count, rows, columns).transpose(0, 2, 1))
-    x, y, sizes = flat(x), empty(x.size, x.dtype), _transpose_sizes(count, rows, columns)
+        matrices = x.reshape(count, rows, columns)
+        y.reshape(count, columns, rows)[...] = matrices.transpose(0, 2, 1)
+        return y
+    x, sizes = flat(x), _transpose_sizes(count, rows, columns)
     _transpose_run(count * int(sizes[2]), 4 * x.size, x, x, x, x, y, y, y, sizes)
     return y
 

@@ -94,13 +94,13 @@ def separable_plan(
     down, across = -(-features // block[0]), -(-filters // block[1])
     panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
 
-    def sizes(images: int) -> Numbers:
+    def sizes(images: int, begin: bool) -> Numbers:
         """Return the geometry's 12 numbers, then those that `_backward_band` unpacks last."""
         numbers = np.array(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *block, bands, images, runs, relu),
+                *(chunks, by_blocks, *block, bands, images, begin, runs, relu),
             ],
             dtype=np.int64,
         )
@@ -109,7 +109,8 @@ def separable_plan(
 
     zeros = np.zeros(max(features, filters), dtype)
     zeros.setflags(write=False)
-    bounds = [(first, min(batch, first + group)) for first in range(0, batch, group)]
+    # An empty batch is a group, too: somebody must clear the sums.
+    bounds = [(first, min(batch, first + group)) for first in range(0, max(1, batch), group)]
     return Plan(
         shape=(batch, height, width, filters),
         work=work,
@@ -121,8 +122,8 @@ def separable_plan(
         packed_transposed=panels_transposed * 2 * lanes * filters,
         runs=runs,
         zeros=zeros,
-        sizes=sizes(batch),
-        groups=tuple((first, last, sizes(last - first)) for first, last in bounds),
+        sizes=sizes(batch, True),
+        groups=tuple((a, b, sizes(b - a, a == 0)) for a, b in bounds),
         group_features=group * image * features,
         chunks=chunks,
         by_blocks=by_blocks,

@@ -33,6 +33,7 @@ from minigrad.kernels.cpu.depthwise import (
 from minigrad.kernels.cpu.gemm import (
     add_column_sums,
     add_transposed_product,
+    clear,
     multiply,
     pack_panel,
     run_of,
@@ -47,7 +48,7 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
-from minigrad.kernels.cpu.memory import empty, zeroed
+from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
@@ -96,11 +97,10 @@ def separable_backward(
     need_dx: bool = True,
 ) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
-    x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
-    kernel_shape, times = depthwise_kernel.shape, 1
+    data_format, kernel_shape, times = geometry.data_format, depthwise_kernel.shape, 1
     if one_kernel_pays(depthwise_kernel):
         times = depthwise_kernel.shape[3]
-        x, depthwise_kernel = repeat_channels(x, times), one_per_channel(depthwise_kernel)
+        depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     features, filters = pointwise_kernel.shape[2:]
     plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
@@ -116,14 +116,19 @@ def separable_backward(
     dt = empty(plan.group_features, dtype)
     t = empty(plan.group_features if plan.by_blocks else 0, dtype)
     # Per chunk: the gradient of Q (where it is summed by runs), then that of the bias.
-    sums = zeroed((plan.chunks, (0 if plan.by_blocks else features * filters) + filters), dtype)
-    d_pointwise = zeroed(features * filters if plan.by_blocks else 0, dtype)
-    d_depthwise = zeroed((plan.bands, plan.wide), dtype)
-    for first, last, sizes in plan.groups:
-        images, gradients = flat(x[first:last]), flat(dy[first:last])
+    sums = empty((plan.chunks, (0 if plan.by_blocks else features * filters) + filters), dtype)
+    d_pointwise = empty(features * filters if plan.by_blocks else 0, dtype)
+    d_depthwise = empty((plan.bands, plan.wide), dtype)
+    in_place = not need_dx or (times == 1 and data_format == "channels_last")
+    for first, last, sizes in plan.groups:  # the first one clears the sums
+        images = to_last(x[first:last], data_format)
+        if times > 1:
+            images = repeat_channels(images, times)
+        d_images = dx[first:last] if in_place else empty(images.shape, dtype)
+        inputs, gradients = flat(images), flat(to_last(dy[first:last], data_format))
         share = plan.work * (last - first) // max(len(x), 1)
         _backward_runs(
-            plan.chunks, 2 * share, images, kernels, gradients, panels,
+            plan.chunks, 2 * share, inputs, kernels, gradients, panels,
             dt, sums.reshape(-1), t, sizes,
         )  # fmt: skip
         if plan.by_blocks:
@@ -131,19 +136,21 @@ def separable_backward(
                 plan.blocks, share, flat(t), gradients, zeros, zeros, d_pointwise, dt, dt, sizes
             )
         _backward_band(
-            plan.bands, plan.depthwise_work, images, kernels, flat(dt), zeros,
-            dx[first:last].reshape(-1), d_depthwise.reshape(-1), dt, sizes,
+            plan.bands, plan.depthwise_work, inputs, kernels, flat(dt), zeros,
+            d_images.reshape(-1), d_depthwise.reshape(-1), dt, sizes,
         )  # fmt: skip
+        if not in_place:
+            if times > 1:
+                d_images = sum_repeated(d_images, times)
+            from_last(d_images, data_format, dx[first:last])
     total = sums[0] if plan.chunks == 1 else sums.sum(axis=0)
     if not plan.by_blocks:
         d_pointwise = total[: features * filters]
     d_bias = total[len(total) - filters :].copy() if use_bias else None
     d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
-    if need_dx and times > 1:
-        dx = sum_repeated(dx, times)
     d_kernel = total_of_kernel_grads(d_depthwise, geometry, channels, multiplier)
     return (
-        from_last(dx, geometry.data_format) if need_dx else None,
+        dx if need_dx else None,
         d_kernel.reshape(kernel_shape),
         np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
         d_bias,
@@ -195,14 +202,14 @@ def _forward_run(
     """Compute a run of output pixels."""
     channels, multiplier, filters, pixels = sizes[12:16]
     features = channels * multiplier
-    first, count = run_of(number, sizes[23], pixels)
+    first, count = run_of(number, sizes[24], pixels)
     large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), filters)
     scratch = np.empty(count * features, x.dtype)
     t = pointer(scratch)
     features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
     multiply(
         t, features, count, features, pointer(packed), filters, pointer(bias),
-        at(pointer(y), first * filters), filters, large, sizes[24] != 0,
+        at(pointer(y), first * filters), filters, large, sizes[25] != 0,
     )  # fmt: skip
     if large:
         drain()
@@ -219,6 +226,8 @@ def _backward_runs(
     chunks, by_blocks = sizes[17], sizes[18]
     features = channels * multiplier
     size = (0 if by_blocks else features * filters) + filters
+    if sizes[23] == 1:
+        clear(at(pointer(sums), chunk * size), 1, size, 0)
     zeros = np.zeros(features, x.dtype)
     scratch = np.empty(0 if by_blocks else run * features, x.dtype)
     # Tiles are twelve pixels high: so are the borders between chunks, and those between runs.
@@ -255,6 +264,11 @@ def _backward_block(
     height, width = sizes[19], sizes[20]
     features, across = channels * multiplier, (filters + width - 1) // width
     row, column = block // across * height, block % across * width
+    if sizes[23] == 1:
+        clear(
+            at(pointer(d_pointwise), row * filters + column), min(height, features - row),
+            min(width, filters - column), filters,
+        )  # fmt: skip
     for first in range(0, pixels, 256):
         add_transposed_product(
             at(pointer(t), first * features + row), features,
@@ -274,7 +288,11 @@ def _backward_band(
     channels, multiplier, bands, images = sizes[12], sizes[13], sizes[21], sizes[22]
     features = channels * multiplier
     offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
-    g = at(pointer(d_depthwise), band * (len(d_depthwise) // bands))
+    side = np.empty((width + sizes[7]) * channels, x.dtype)
+    wide = len(d_depthwise) // bands
+    g = at(pointer(d_depthwise), band * wide)
+    if sizes[23] == 1:
+        clear(g, 1, wide, 0)
     # Input rows and output rows that lie at the same height are visited in turn: they use the same
     # pieces of x and dt, which are in the cache then.
     row, rows_end = band * images * height // bands, (band + 1) * images * height // bands
@@ -285,6 +303,7 @@ def _backward_band(
             add_kernel_grad(
                 g, at(pointer(x), image * height * width * channels), i,
                 at(pointer(dt), out_row * out_width * features), sizes, channels, multiplier,
+                pointer(side),
             )  # fmt: skip
         stop = rows_end if len(dx) > 0 else row
         if len(dx) > 0 and out_row + 1 < last:
@@ -294,7 +313,8 @@ def _backward_band(
             input_grad_row(
                 at(pointer(dx), row * width * channels), r,
                 at(pointer(dt), image * out_height * out_width * features), pointer(depthwise),
-                sizes, channels, multiplier, pointer(offsets),
+                sizes, channels, multiplier, pointer(offsets), pointer(side),
             )  # fmt: skip
             row += 1
     keep(offsets)
+    keep(side)

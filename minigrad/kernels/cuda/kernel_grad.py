@@ -46,7 +46,8 @@ def kernel_grad_kernel(
 
     The twin is `minigrad.kernels.reference.depthwise_kernel_grad`.
 
-    Occupancy: at most 128 registers and 4096 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 80 registers and 4096 bytes of shared memory per block of 256 threads: three
+    blocks on a multiprocessor.
     """
     kh, kw, sh, sw, dh, dw = window
     load, store = vectors(width)

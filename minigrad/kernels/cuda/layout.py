@@ -140,7 +140,7 @@ def transpose_kernel(tile: int, lines: int) -> Any:
     neighbouring elements of a row, and after the barrier write neighbouring elements of a row of
     the result: both accesses are coalesced.
 
-    Occupancy: at most 32 registers and 4224 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 8448 bytes of shared memory per block of 256 threads.
     """
     stride, size = tile + 1, tile * (tile + 1)
     steps = tile // lines

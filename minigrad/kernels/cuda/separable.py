@@ -56,13 +56,12 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
     """Return a `Source`: a depthwise convolution of x, computed on the way, never stored.
 
     Row p of the factor is output pixel p, column q is channel q of the features. Each thread
-    computes vectors of ``width`` features (four channels of one pixel) for each slab; neighbouring
-    threads have the other channels of the slab, then the next pixel.
+    computes a vector of features (four channels of one pixel) for each slab; neighbouring threads
+    have the other channels of the slab, then the next pixel.
 
     With it, the twin of `minigrad.kernels.cuda.gemm.product_kernel` is
     `minigrad.kernels.reference.separable_forward`.
 
-    Occupancy: at most 128 registers and 16640 bytes of shared memory per block of 256 threads.
     """
     kh, kw, sh, sw, dh, dw = window
     width, threads = tile.width, tile.threads
@@ -71,7 +70,7 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
     along = tile.depth // width
     total = tile.rows * along
     share = tile.share(tile.rows) // width
-    together = max(TAPS // kw, 1)
+    together = max(TAPS // (kw * share), 1)
     own = together * kw * width
 
     @jit(device=True)
@@ -116,8 +115,8 @@ def features_source(tile: Tile, aligned: bool, window: Window, multiplier: int) 
                                 if e < stop:
                                     load(seen, uint32(own), kernel, uint32(tap + e))
                                     for d in range(step):
-                                        k = g * width + v + d
-                                        part[p * width + v + d] += seen[k] * seen[own + d]
+                                        feature = seen[g * width + v + d] * seen[own + d]
+                                        part[p * width + v + d] += feature
 
     return fetch, turned_put(tile), own + width
 
