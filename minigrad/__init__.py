@@ -34,6 +34,7 @@ from minigrad._version import __version__ as __version__
 from minigrad.autograd import (
     Tensor,
     enable_grad,
+    from_dlpack,
     functional,
     grad,
     is_grad_enabled,
@@ -67,6 +68,7 @@ __all__ = [
     "datasets",
     "doctor",
     "enable_grad",
+    "from_dlpack",
     "functional",
     "grad",
     "gradcheck",

@@ -1,6 +1,6 @@
 """Automatic differentiation in reverse mode: tensors, the tape, operations and derivatives."""
 
-from minigrad.autograd.creation import tensor
+from minigrad.autograd.creation import from_dlpack, tensor
 from minigrad.autograd.functional import grad
 from minigrad.autograd.graph import enable_grad, is_grad_enabled, no_grad
 from minigrad.autograd.primitive import Primitive, primitive
@@ -11,6 +11,7 @@ __all__ = [
     "Tensor",
     "constant",
     "enable_grad",
+    "from_dlpack",
     "grad",
     "is_grad_enabled",
     "move",

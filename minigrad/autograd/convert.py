@@ -31,7 +31,7 @@ def as_array(data: Any, dtype: Any) -> Any:
         data = data._data
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.array(data, dtype=data.dtype.newbyteorder("=") if dtype is None else dtype)
-    elif devices.is_array(data) or devices.on_gpu(data):
+    elif devices.is_array(data) or hasattr(data, "__dlpack__") or devices.on_gpu(data):
         data = devices.adopt(data)
         array = data.astype(data.dtype if dtype is None else dtype)
     else:

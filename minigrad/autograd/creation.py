@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.autograd.tensor import Tensor
+from minigrad.autograd.tensor import Tensor, wrap
+from minigrad.kernels import devices
 
 
 def tensor(
@@ -36,3 +37,41 @@ def tensor(
         moved.requires_grad = requires_grad
         return moved
     return result
+
+
+def from_dlpack(array: Any) -> Tensor:
+    """Make a tensor in the memory of another library's array, without copying it.
+
+    The array and the tensor are the same numbers, so the owner must not write to the array while
+    the tensor, or a result that is still to be differentiated, is in use. minigrad itself never
+    does. `tensor` copies, and asks nothing of the owner.
+
+    Parameters
+    ----------
+    array : object with ``__dlpack__`` or ``__cuda_array_interface__``
+        An array or tensor of NumPy, PyTorch, JAX, CuPy and others, on the CPU or on the current
+        GPU.
+
+    Raises
+    ------
+    TypeError
+        If it offers neither.
+    BufferError
+        If it lives where minigrad does not compute.
+    RuntimeError
+        If it is on a GPU and CUDA does not work here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minigrad as mg
+    >>> array = np.arange(3.0)
+    >>> x = mg.from_dlpack(array)
+    >>> np.shares_memory(x.data, array), array.flags.writeable
+    (True, True)
+
+    References
+    ----------
+    https://dmlc.github.io/dlpack/latest/python_spec.html
+    """
+    return wrap(devices.adopt(array)[...])

@@ -41,6 +41,8 @@ class Protocols:
         def dtype(self) -> np.dtype[Any]:
             """See `Tensor.dtype`."""
 
+        _data: Any
+
         def item(self) -> Any:
             """See `Tensor.item`."""
 
@@ -56,6 +58,22 @@ class Protocols:
                 )
             return array.astype(dtype)
         return np.array(array) if copy else array
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Lend the memory to another library, which must not write to it."""
+        if self.requires_grad:
+            raise BufferError("Gradients do not follow to another library; lend x.detach() to it.")
+        if not hasattr(self._data, "__dlpack__"):
+            raise BufferError("The simulator's memory cannot be lent; use x.to('cpu').")
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()  # type: ignore[no-any-return]
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """How CUDA libraries find the memory of an array on a GPU; missing on the CPU."""
+        return self._data.__cuda_array_interface__  # type: ignore[no-any-return]
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Answer ``np.sum(x)`` and its like; what is no method gets arrays and gives arrays."""

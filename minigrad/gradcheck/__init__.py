@@ -2,6 +2,7 @@
 
 `gradcheck` compares gradients with central differences, `gradgradcheck` does so for second
 derivatives, `check_layer` checks a layer's inputs and weights. All return a `GradCheckReport`.
+`ladder` compares six ways to check one gradient.
 
 The package can be called itself: ``mg.gradcheck(...)`` is ``mg.gradcheck.gradcheck(...)``.
 
@@ -17,16 +18,21 @@ import sys
 from types import ModuleType
 
 from minigrad.gradcheck.check import gradcheck, gradgradcheck
+from minigrad.gradcheck.exact import Ladder, ladder
+from minigrad.gradcheck.findings import Diagnosis
 from minigrad.gradcheck.layer import check_layer
 from minigrad.gradcheck.report import GradCheckError, GradCheckReport, InputCheck
 
 __all__ = [
+    "Diagnosis",
     "GradCheckError",
     "GradCheckReport",
     "InputCheck",
+    "Ladder",
     "check_layer",
     "gradcheck",
     "gradgradcheck",
+    "ladder",
 ]
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _ROUNDING = 8.0  # a result of size F is taken to be wrong by at most this many units of F * epsilon
+_TAIL = 5  # the smallest steps of a ladder, which show rounding and nothing else
 
 
 def best_step(epsilon: float) -> float:
@@ -207,10 +208,11 @@ def _agreement(
     disagreement counts as uncertainty, but as no more than ``most_doubt``.
     """
     best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
+    grain = _grain(steps[-_TAIL:], found[-_TAIL:])
     for k in range(len(steps) - 2):
         wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
         spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
-        doubt = spread + narrow.uncertainty
+        doubt = spread + narrow.uncertainty + grain / steps[k + 1]
         if doubt < least:  # false for NaN
             ratio = (steps[k] / steps[k + 1]) ** 2
             value = narrow.value + (narrow.value - wide.value) / (ratio - 1.0)
@@ -224,6 +226,17 @@ def _agreement(
     ]
     rounding = _ROUNDING * max((s for s in scatter if math.isfinite(s)), default=0.0)
     return Slope(best.value, best.uncertainty + rounding / scale)
+
+
+def _grain(steps: Sequence[float], found: Sequence[Slope]) -> float:
+    """Return how coarse the function's values are: what the smallest steps differ by, times 2h.
+
+    Rounding inside a function moves its values in jumps that may be far above their own rounding
+    unit, as in log(1 + 1e-12 x). Two of the smallest steps then agree by chance, and mean nothing.
+    """
+    pairs = zip(found, found[1:], steps[1:], strict=False)
+    jumps = [abs(wide.value - narrow.value) * step for wide, narrow, step in pairs]
+    return max((jump for jump in jumps if math.isfinite(jump)), default=0.0)
 
 
 def _ladder(scale: float, size: float, epsilon: float) -> list[float]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.gradcheck.differences import scales
 from minigrad.gradcheck.findings import Diagnosis
 from minigrad.gradcheck.functions import Checkable
 from minigrad.gradcheck.properties import Fault, Faults, attempt, form_fault
@@ -49,8 +50,8 @@ def faults(
             if error > _LEAST * float(np.abs(gradients[k]).max()):
                 suspects.append((k, error))
     if suspects:
-        function.values(arrays)
-        rounding = _SAFETY * _sensitivity(function, arrays, given, upstream, gradients)
+        rounding = _cancelled(function.values(arrays), arrays, given, upstream, gradients)
+        rounding += _SAFETY * _sensitivity(function, arrays, given, upstream, gradients)
         for k, error in suspects:
             if error > rounding[k]:
                 problem = (
@@ -59,6 +60,30 @@ def faults(
                 text = f"the gradient of {names[k]} is another one in {given[k].dtype}"
                 found[k] = Fault(problem, Diagnosis("precision", text))
     return found
+
+
+def _cancelled(
+    outputs: Sequence[Array],
+    arrays: Sequence[Array],
+    given: Sequence[Array],
+    upstream: Sequence[Array],
+    gradients: Sequence[Any],
+) -> Array:
+    """Return what may be left where large contributions cancel, as in the gradient of a mean.
+
+    How large they are can only be guessed: about as large as the function itself, or as the
+    gradient of some other input, each for a move over the scale of its input.
+    """
+    floats = [k for k, a in enumerate(given) if a.dtype.kind == "f" and gradients[k] is not None]
+    reach = {k: float(scales(arrays[k]).max(initial=0.0)) or 1.0 for k in floats}
+    influence = max(float(np.abs(gradients[k]).max(initial=0.0)) * reach[k] for k in floats)
+    pairs = zip(outputs, upstream, strict=True)
+    influence += max(float(np.abs(out * up).max(initial=0.0)) for out, up in pairs)
+    left = np.zeros(len(arrays))
+    for k in floats:
+        smallest = float(scales(arrays[k]).min(initial=reach[k]))
+        left[k] = _SAFETY * float(np.finfo(given[k].dtype).eps) * influence / smallest
+    return left
 
 
 def _sensitivity(

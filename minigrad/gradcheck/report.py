@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minigrad.gradcheck import record
 from minigrad.gradcheck.findings import VERDICTS, InputCheck, Mode, Verdict, short
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["GradCheckError", "GradCheckReport", "InputCheck", "Mode", "Verdict"]
 
@@ -115,6 +118,28 @@ class GradCheckReport:
             f"  {row[3]:>{widths[3]}}  {row[4]}".rstrip()
             for row in rows
         ]
+
+    def _repr_html_(self) -> str:
+        from minigrad.gradcheck.html import page
+
+        return page(self)
+
+    def plot(self, name: str | None = None) -> Figure:
+        """Draw one input's gradient, slopes, errors and step curve; the worst input by default.
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("agg")
+        >>> import numpy as np
+        >>> import minigrad as mg
+        >>> figure = mg.gradcheck(mg.ops.tanh, np.linspace(-1.0, 1.0, 12).reshape(3, 4)).plot()
+        >>> len(figure.axes) >= 4
+        True
+        """
+        from minigrad.gradcheck.figure import draw
+
+        return draw(self, name)
 
     def to_dict(self, *, maps: bool = False) -> dict[str, Any]:
         """Return the report as plain dictionaries, lists and numbers (ready for JSON).

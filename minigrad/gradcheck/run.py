@@ -350,6 +350,8 @@ def _notes(names: Sequence[str], given: Sequence[Array], options: Options) -> li
         notes.append(f"no gradient for {ignored} (integers or booleans)")
     if empty := those(lambda a: a.size == 0):
         notes.append(f"nothing to compare for {empty} (no elements)")
-    if uniform := those(lambda a: a.dtype.kind == "f" and a.size > 1 and np.ptp(a) == 0):
+    if uniform := those(
+        lambda a: a.dtype.kind == "f" and a.ndim > 1 and a.size > 1 and np.ptp(a) == 0
+    ):
         notes.append(f"all numbers in {uniform} are equal, which hides what is in a wrong place")
     return notes

@@ -27,6 +27,7 @@ __all__ = [
     "to_host",
 ]
 
+_HOST = (1, 3)  # DLPack's numbers for the CPU's memory, and for its pinned memory
 _GPU = (2, 13)  # DLPack's numbers for CUDA memory and for managed CUDA memory
 
 
@@ -121,6 +122,11 @@ def adopt(value: Any) -> Any:
 
         runtime.require()
         return runtime.adopt(value)
+    if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] not in _HOST:
+        raise BufferError(
+            f"minigrad computes on the CPU or on an NVIDIA GPU; copy the array there first. "
+            f"Received: DLPack device {value.__dlpack_device__()}"
+        )
     if not hasattr(value, "__dlpack__"):
         raise TypeError(
             f"Expected an array that offers its memory by DLPack. Received: {type(value).__name__}"
@@ -150,10 +156,10 @@ def across(function: Callable[..., Any], place: str, home: str) -> Callable[...,
 
 
 def check_same(name: str, *arrays: Any) -> None:
-    """Raise ValueError if arrays live on different devices; numbers live nowhere."""
+    """Raise TypeError if arrays live on different devices; numbers live nowhere."""
     found = [device_of(array) for array in arrays if is_array(array)]
     if len(set(found)) > 1:
-        raise ValueError(
+        raise TypeError(
             f"{name}() needs all tensors on one device: move them with .to('cuda') or .to('cpu'). "
             f"Received: {', '.join(found)}"
         )

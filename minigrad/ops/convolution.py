@@ -250,7 +250,7 @@ def depthwise_conv2d(
     data_format = _validate.data_format(data_format)
     x = images(x)
     kernel = check_depthwise_kernel(kernel, x, data_format)
-    same_dtype(x=x, kernel=kernel)
+    same_dtype(True, x=x, kernel=kernel)
     geometry = geometry_of(x, kernel, strides, padding, dilation_rate, data_format)
     return _depthwise(x, kernel, geometry)
 
@@ -291,7 +291,7 @@ def pointwise_conv2d(
     channels = x.shape[1 if data_format == "channels_first" else 3]
     kernel = check_pointwise_kernel(kernel, channels, x)
     bias = check_bias(bias, kernel)
-    same_dtype(x=x, kernel=kernel, bias=bias)
+    same_dtype(True, x=x, kernel=kernel, bias=bias)
     return _pointwise(x, kernel, bias, data_format)
 
 
@@ -359,7 +359,9 @@ def separable_conv2d(
     deep = depthwise_kernel.shape[2] * depthwise_kernel.shape[3]
     pointwise_kernel = check_pointwise_kernel(pointwise_kernel, deep, x)
     bias = check_bias(bias, pointwise_kernel)
-    same_dtype(x=x, depthwise_kernel=depthwise_kernel, pointwise_kernel=pointwise_kernel, bias=bias)
+    same_dtype(
+        True, x=x, depthwise_kernel=depthwise_kernel, pointwise_kernel=pointwise_kernel, bias=bias
+    )
     geometry = geometry_of(x, depthwise_kernel, strides, padding, dilation_rate, data_format)
     operation = _separable if activation is None else _separable_relu
     return operation(x, depthwise_kernel, pointwise_kernel, bias, geometry)

@@ -75,11 +75,15 @@ def check_bias(bias: Any, kernel: Tensor) -> Tensor | None:
     return tensor
 
 
-def same_dtype(**tensors: Tensor | None) -> None:
-    """Raise TypeError unless all tensors are float32, or all are float64."""
+def same_dtype(complex_step: bool = False, /, **tensors: Tensor | None) -> None:
+    """Raise TypeError unless all tensors are float32, or all are float64.
+
+    With ``complex_step`` they may all be complex128 as well, for derivatives by a complex step.
+    """
     dtypes = {name: x.dtype for name, x in tensors.items() if x is not None}
     first = next(iter(dtypes.values()))
-    if first not in _FLOATS or any(dtype != first for dtype in dtypes.values()):
+    allowed = (*_FLOATS, np.dtype("complex128")) if complex_step else _FLOATS
+    if first not in allowed or any(dtype != first for dtype in dtypes.values()):
         names = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
         raise TypeError(
             f"All arguments must be float32, or all float64; convert them with astype(). "

@@ -173,7 +173,7 @@ _EXPERIMENTS: dict[Along, Callable[[int, np.random.Generator], Gradient]] = {
 
 def _float32(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """Return random numbers whose sum over the last axis keeps the size of its terms' factors."""
-    return (rng.standard_normal(shape) / shape[-1] ** 0.25).astype(np.float32)
+    return np.asarray(rng.standard_normal(shape) / shape[-1] ** 0.25, np.float32)
 
 
 def _sum_of_products(

@@ -217,6 +217,8 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
     channels, multiplier = kernel.shape[2:]
     height, width = geometry.input_size
     dx = empty((len(dy), height, width, channels), dy.dtype)
+    if not dx.size:
+        return from_last(dx, geometry.data_format)
     (top, _), (left, _) = geometry.pads
     window = window_of(geometry)
     if geometry.strides == (1, 1) and multiplier == 1:
@@ -247,6 +249,8 @@ def _forward(
     flipped: bool,
 ) -> None:
     """Launch `forward_kernel`. A pad below zero skips pixels: uint32 wraps around to mean that."""
+    if not y.size:
+        return
     kh, kw, _, sw, _, dw = window
     batch, out_height, out_width, out_channels = y.shape
     elements = vector_width((out_channels,), x, kernel, y) if multiplier == 1 else 1

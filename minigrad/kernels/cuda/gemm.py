@@ -19,7 +19,7 @@ from typing import Any
 
 from numba import uint32
 
-from minigrad.kernels.cuda.intrinsics import vectors
+from minigrad.kernels.cuda.intrinsics import align_shared, vectors
 from minigrad.kernels.cuda.runtime import cuda, jit
 
 __all__ = ["Tile", "columns_source", "product_kernel", "rows_source", "turned_put"]
@@ -304,6 +304,7 @@ def product_kernel(tile: Tile, source: Source, aligned: bool) -> Any:
     ) -> None:  # fmt: skip
         left = cuda.shared.array(both_a, x.dtype)
         right = cuda.shared.array(both_b, x.dtype)
+        align_shared()
         result = cuda.local.array(squares, x.dtype)
         part_a = cuda.local.array(share_a, x.dtype)
         part_b = cuda.local.array(share_b, x.dtype)

@@ -7,9 +7,9 @@ numba has no such instruction, so it is written here in LLVM's language. A kerne
     store(y, i, values, k)   # y[i : i + 4] = values[k : k + 4]
 
 where `values` is a thread's own array (``cuda.local.array``) and `x` and `y` lie in global or
-shared memory. Indices are unsigned; the address of ``x[i]`` must be a multiple of the vector's
-size, or the device stops with an error that ends the process. In the simulator the same names are
-plain Python.
+shared memory (call ``align_shared()`` once after making the shared arrays). Indices are unsigned;
+the address of ``x[i]`` must be a multiple of the vector's size, or the device stops with an error
+that ends the process. In the simulator the same names are plain Python.
 """
 
 from __future__ import annotations
@@ -20,7 +20,36 @@ from typing import Any
 
 from minigrad.kernels.cuda import runtime
 
-__all__ = ["vectors"]
+__all__ = ["VECTOR_BYTES", "align_shared", "vectors"]
+
+VECTOR_BYTES = 16
+
+
+def _aligner() -> Any:
+    """Return `align_shared`, which puts the shared arrays of a kernel at multiples of 16 bytes.
+
+    numba aligns them for single elements. The instruction sets what the module says about arrays in
+    address space 3, and leaves no code.
+    """
+    if runtime.intrinsic is None or runtime.simulated():
+        return lambda: None
+    from llvmlite import ir
+    from numba import types
+
+    @runtime.intrinsic
+    def align_shared(typingctx: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            for value in builder.module.global_values:
+                if isinstance(value, ir.GlobalVariable) and value.addrspace == 3:
+                    value.align = VECTOR_BYTES
+            return context.get_dummy_value()
+
+        return types.void(), generate
+
+    return align_shared
+
+
+align_shared: Any = _aligner()
 
 
 @functools.cache

@@ -8,7 +8,7 @@ from typing import Any
 from numba import uint32
 
 from minigrad.kernels.cuda.depthwise import Window, window_of
-from minigrad.kernels.cuda.intrinsics import vectors
+from minigrad.kernels.cuda.intrinsics import align_shared, vectors
 from minigrad.kernels.cuda.layout import (
     Array,
     check_geometry,
@@ -20,7 +20,7 @@ from minigrad.kernels.cuda.layout import (
     vector_width,
 )
 from minigrad.kernels.cuda.reduction import slices_of, sum_rows
-from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch
+from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch, zeros
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["depthwise_kernel_grad"]
@@ -62,6 +62,7 @@ def kernel_grad_kernel(
         tiles: Any, by_breadth: Any, by_height: Any,
     ) -> None:  # fmt: skip
         held = cuda.shared.array(size, x.dtype)
+        align_shared()
         total = cuda.local.array(sums, x.dtype)
         seen = cuda.local.array(sums, x.dtype)
         value = cuda.local.array(width, x.dtype)
@@ -134,6 +135,8 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
     batch, channels, out_channels = len(x), x.shape[3], x.shape[3] * multiplier
     height, width = geometry.output_size
     pixels = batch * height * width
+    if not pixels * out_channels:
+        return zeros((*geometry.kernel_size, channels, multiplier), x.dtype)
     elements = vector_width((channels,), x, dy) if multiplier == 1 else 1
     across = min(1 << (blocks(out_channels, elements) - 1).bit_length(), ACROSS)
     taps = min(geometry.taps, TAPS)

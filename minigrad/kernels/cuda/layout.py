@@ -18,11 +18,13 @@ import numpy as np
 from numba import uint32, uint64
 
 from minigrad._validate import DataFormat
+from minigrad.kernels.cuda.intrinsics import VECTOR_BYTES
 from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
     "LIMIT",
+    "VECTOR_BYTES",
     "Array",
     "check_geometry",
     "divisor",
@@ -43,7 +45,6 @@ LIMIT = 2**31 - 1
 """Elements of the largest array, and the largest coordinate."""
 TILE, LINES = 32, 8
 """A block transposes a tile of TILE x TILE elements, with TILE x LINES threads."""
-VECTOR_BYTES = 16
 
 
 def flat(array: Array) -> Array:

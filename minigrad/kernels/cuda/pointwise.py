@@ -21,7 +21,7 @@ from minigrad.kernels.cuda.layout import (
     vector_width,
 )
 from minigrad.kernels.cuda.reduction import slices_of, sum_rows
-from minigrad.kernels.cuda.runtime import blocks, empty, launch
+from minigrad.kernels.cuda.runtime import blocks, empty, launch, zeros
 
 __all__ = ["multiply", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad", "tile"]
 
@@ -112,6 +112,8 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     """Return the gradient of the kernel; see `minigrad.kernels.pointwise_kernel_grad`."""
     x, dy = to_last(x, data_format), to_last(dy, data_format)
     pixels, rows, columns = len(x) * x.shape[1] * x.shape[2], x.shape[3], dy.shape[3]
+    if not pixels:
+        return zeros((1, 1, rows, columns), x.dtype)
     form = tile(VECTOR_BYTES // x.dtype.itemsize, rows, columns)
     tiles = blocks(rows, form.rows) * blocks(columns, form.columns)
     slices = slices_of(pixels, tiles, form.depth)

@@ -134,6 +134,8 @@ def _run(
     kernel: Any, arrays: tuple[Array, ...], result: Array, geometry: ConvGeometry, first: float
 ) -> None:
     """Launch a thread for each element of the result."""
+    if not result.size:
+        return
     (top, _), (left, _) = geometry.pads
     _, height, breadth, channels = result.shape
     run(

@@ -23,6 +23,7 @@ __all__ = ["Line", "lines"]
 Line = tuple[str, str, str | None]
 """A subject, how it is, and the command that would mend it."""
 
+_COMMAND = (sys.executable, "-m", "minigrad.kernels.cuda.probe")
 TIMEOUT = 120  # seconds; the first kernel of a process is compiled
 _NVIDIA = "0x10de"  # its number among the makers of PCI devices
 _PINNED = f"{runtime.INSTALL} 'cuda-toolkit==13.0.*'"
@@ -91,9 +92,8 @@ def _kernel() -> tuple[str, str | None]:
     if why is not None:
         state, _, advice = why.rpartition("; ")
         return f"off: {state}", advice
-    command = [sys.executable, "-m", "minigrad.kernels.cuda.probe"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run(_COMMAND, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         return f"broken: a kernel did not end within {TIMEOUT} s", "nvidia-smi"
     if done.returncode:

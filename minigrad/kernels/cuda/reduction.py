@@ -2,8 +2,8 @@
 
 A sum that many threads share is usually done with atomic additions, whose order changes from run to
 run, and with it the last bits. Here each slice of rows has its own place for its partial sum, and a
-second launch adds the partial sums up. The slices depend on the sizes alone, so the same input
-gives the same bits on every run and every GPU.
+second launch adds the partial sums up. The slices depend on nothing but the sizes (and on whether
+the arrays can be read in vectors), so the same input gives the same bits on every run.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 from numba import uint32
 
 from minigrad._validate import DataFormat
-from minigrad.kernels.cuda.intrinsics import vectors
+from minigrad.kernels.cuda.intrinsics import align_shared, vectors
 from minigrad.kernels.cuda.layout import Array, flat, numbers, to_last, vector_width
-from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch
+from minigrad.kernels.cuda.runtime import blocks, cuda, empty, jit, launch, zeros
 
 __all__ = ["bias_grad", "slices_of", "sum_rows"]
 
@@ -44,6 +44,7 @@ def sums_kernel(width: int, down: int, across: int) -> Any:
     @jit
     def sums(x: Any, part: Any, rows: Any, columns: Any, length: Any, tiles: Any) -> None:
         held = cuda.shared.array(size, x.dtype)
+        align_shared()
         total = cuda.local.array(width, x.dtype)
         value = cuda.local.array(width, x.dtype)
         t = uint32(cuda.threadIdx.x)
@@ -95,16 +96,18 @@ def slices_of(rows: int, tiles: int, multiple: int = 1) -> tuple[int, int]:
 
     Examples
     --------
-    >>> slices_of(100_000, 4), slices_of(100, 4), slices_of(0, 4)
-    ((128, 782), (1, 100), (1, 0))
+    >>> slices_of(100_000, 4), slices_of(100, 4)
+    ((128, 782), (1, 100))
     """
     wanted = min(blocks(BLOCKS, tiles), max(rows // SLICE, 1))
-    length = blocks(rows, wanted * multiple) * multiple if rows else 0
-    return (blocks(rows, length) if rows else 1), length
+    length = blocks(rows, wanted * multiple) * multiple
+    return blocks(rows, length), length
 
 
 def sum_rows(x: Array, rows: int, columns: int) -> Array:
     """Return the sums over the rows of a matrix: a flat array of ``columns`` numbers."""
+    if not rows:
+        return zeros(columns, x.dtype)
     width = vector_width((columns,), x)
     tiles = blocks(columns, width * ACROSS)
     slices, length = slices_of(rows, tiles)

@@ -20,6 +20,7 @@ import functools
 import importlib.util
 import os
 import threading
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, overload
@@ -44,6 +45,7 @@ __all__ = [
     "multiprocessors",
     "reason",
     "require",
+    "seconds",
     "simulated",
     "special",
     "synchronize",
@@ -130,12 +132,17 @@ def reason() -> str | None:
             return f"looking for a GPU failed: {type(error).__name__}: {_line(error)}"
 
 
-def _driver_problem() -> str | None:
+def _driver_error() -> str | None:
     from numba.cuda.cudadrv.driver import driver
 
-    if driver.is_available:
+    return None if driver.is_available else _line(driver.initialization_error or "none was found")
+
+
+def _driver_problem() -> str | None:
+    error = _driver_error()
+    if error is None:
         return None
-    why = _line(driver.initialization_error or "no driver was found").partition(". ")[0]
+    why = error.partition(". ")[0]
     return f"no NVIDIA driver answers ({why}); use a machine with an NVIDIA GPU, or device='cpu'"
 
 
@@ -201,6 +208,20 @@ def synchronize() -> None:
     """Wait until the device has done everything it was asked to do."""
     if not simulated():
         cuda.synchronize()
+
+
+def seconds(step: Callable[[], object]) -> float:
+    """Return how long the device is busy with ``step``, by events; the simulator's is wall time."""
+    if simulated():
+        began = time.perf_counter()
+        step()
+        return time.perf_counter() - began
+    first, last = cuda.event(timing=True), cuda.event(timing=True)
+    first.record()
+    step()
+    last.record()
+    last.synchronize()
+    return float(first.elapsed_time(last)) / 1e3
 
 
 # --- kernels ----------------------------------------------------------------------------------

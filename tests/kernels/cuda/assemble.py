@@ -190,6 +190,7 @@ def main(share: int, shares: int) -> None:
                 "lds": sum(name.startswith("LDS") for name in names),
                 "ldg128": names.count("LDG.E.128") + names.count("LDG.E.128.SYS"),
                 "calls": sum(name.startswith("CALL") for name in names),
+                "align": min(map(int, re.findall(r"\.shared \.align (\d+)", ptx)), default=16),
                 "doc": factory.__doc__,
                 "fast": fast,
             }

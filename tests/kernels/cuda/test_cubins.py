@@ -90,6 +90,12 @@ def test_fast_kernels_load_128_bits(rows: list[dict]) -> None:
     assert [row for row in fast if not row["ldg128"]] == []
 
 
+def test_shared_memory_is_aligned_for_them(rows: list[dict]) -> None:
+    assert [row for row in rows if row["lds"] and row["align"] < 16 and row["fast"]] == []
+    for row in where(rows, "pointwise"):
+        assert row["align"] == 16, row
+
+
 def test_depthwise_is_short(rows: list[dict]) -> None:
     for row in where(rows, "depthwise forward f", "sm_90"):
         assert row["instructions"] <= 300, row
