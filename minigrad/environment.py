@@ -212,6 +212,10 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
             f"pointwise {size}",
             partial(both_ways, ops.pointwise_conv2d, image, pointwise, bias),
         )
+        yield (
+            f"convolution {size}",
+            partial(both_ways, ops.conv2d, image, tensor(3, 3, 16, 16), bias, **same),
+        )
         yield f"pooling {size}", partial(both_ways, ops.max_pool2d, image)
         yield f"training {size}", partial(_train, image.numpy())
 

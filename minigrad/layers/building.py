@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from minigrad.layers.shapes import shape_of
@@ -35,7 +36,8 @@ def guarded(build: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         try:
             build(self, shape)
             if type(self)._infers_shapes:
-                self.compute_output_shape(shape)  # raises for sizes that cannot work
+                with suppress(NotImplementedError):  # some models must be built to know
+                    self.compute_output_shape(shape)  # raises for sizes that cannot work
             inner = vars(self).get("activation")
             if isinstance(inner, Weights) and not inner.built:  # a layer, maybe with weights
                 cast("Layer", inner).build(self.compute_output_shape(shape))

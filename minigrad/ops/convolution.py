@@ -172,9 +172,10 @@ def _separable_relu_fused(
     pointwise_kernel: Any,
     geometry: ConvGeometry,
     wants: tuple[bool, ...],
+    spare: bool,
 ) -> tuple[Any, ...]:
     """Return what `_separable_fused` does, from the gradient that ReLU lets through."""
-    passed = where_positive(g, out)
+    passed = where_positive(g, out, spare)
     return _separable_fused(passed, x, depthwise_kernel, pointwise_kernel, geometry, wants)
 
 
