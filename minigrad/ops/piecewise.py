@@ -61,6 +61,7 @@ def where_positive(upstream: Any, y: Any, spare: bool = False) -> Any:
 
 @primitive(upstream=lambda g, y: pass_positive(g, y))
 def pass_positive(upstream: Any, y: Any) -> Any:
+    """Return the same of a tensor, which can be differentiated again."""
     return where_positive(upstream, y)
 
 
