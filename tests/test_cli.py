@@ -186,6 +186,15 @@ def test_gradcheck_of_a_wrong_gradient(file, capsys):
     assert code == 1 and "FAILED" in out
 
 
+def test_gradcheck_as_json(file, capsys):
+    code, out, _ = call(capsys, "gradcheck", f"{file}:wrong", "--json")
+    report = mg.gradcheck.GradCheckReport.from_json(out)
+    assert code == 1 and report.verdict == "fail"
+    assert report["x"].diagnosis.name == "scaled by 2"
+    code, out, _ = call(capsys, "gradcheck", f"{file}:layer", "--shape", "2x5", "--json")
+    assert code == 0 and mg.gradcheck.GradCheckReport.from_json(out).passed
+
+
 def test_gradcheck_of_the_library(capsys):
     code, out, _ = call(capsys, "gradcheck", "--fast")
     assert code == 0
@@ -206,7 +215,8 @@ def test_gradcheck_of_the_library(capsys):
         (["{file}:scaled", "--shape", "3"], "scaled takes 2 inputs. Received: 1 times --shape"),
         (["{file}:scaled", "--shape", "3", "--shape", "4"], "scaled failed: ValueError: "),
         (["{file}:layer", "--second"], "--second needs a function of tensors"),
-        (["--shape", "3"], "--shape and --second need a FILE.py:NAME to check"),
+        (["--shape", "3"], "--shape, --second and --json need a FILE.py:NAME to check"),
+        (["--json"], "--shape, --second and --json need a FILE.py:NAME to check"),
         (["README.md:f"], "'README.md' is not a Python file"),
     ],
 )

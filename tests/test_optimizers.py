@@ -46,6 +46,22 @@ def make(case: dict[str, Any]) -> Any:
     return getattr(optimizers, case["class_name"])(**case["options"])
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_constraints_act_in_every_step_whatever_is_updated_together(name: str) -> None:
+    together = [Parameter([1.0, -2.0], constraint=constraints.NonNeg()), Parameter([3.0])]
+    alone = [Parameter([1.0, -2.0], constraint=constraints.NonNeg()), Parameter([3.0])]
+    one, many = getattr(optimizers, name)(0.5), [getattr(optimizers, name)(0.5) for _ in alone]
+    for gradient in (1.0, -2.0, 3.0, 1.5, -1.0):
+        gradients = [mg.tensor([gradient, -gradient]), mg.tensor([gradient])]
+        one.apply_gradients(zip(gradients, together, strict=True))
+        for optimizer, pair in zip(many, zip(gradients, alone, strict=True), strict=True):
+            optimizer.apply_gradients([pair])
+        assert (together[0].data >= 0).all()
+        for a, b in zip(together, alone, strict=True):
+            np.testing.assert_array_equal(a.data, b.data)
+            assert not a.data.flags.writeable
+
+
 def test_golden_covers_every_optimizer() -> None:
     assert {case["class_name"] for case in CASES} == set(NAMES)
 

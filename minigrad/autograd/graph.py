@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from minigrad.autograd.primitive import Primitive
     from minigrad.autograd.tensor import Tensor
@@ -205,6 +207,29 @@ def _run_hooks(where: Node | Leaf, gradient: Tensor) -> Tensor:
     return gradient
 
 
+def spare(array: Any) -> bool:
+    """Whether the array of a gradient is known to the walk alone, which may overwrite it then.
+
+    A fused backward makes such arrays. They are writable until somebody else gets hold of them.
+    """
+    return type(array) is np.ndarray and array.flags.writeable
+
+
+def seal(gradient: Tensor) -> Tensor:
+    """Make the array of a gradient read-only, for somebody gets hold of it."""
+    if type(gradient._data) is np.ndarray:
+        gradient._data.setflags(write=False)
+    return gradient
+
+
+def _sum(before: Tensor, part: Tensor) -> Tensor:
+    """Return the sum of two parts of a gradient, in place of the first where that is possible."""
+    if spare(before._data) and before._data.dtype == part._data.dtype:
+        before._data += part._data
+        return before
+    return before + part
+
+
 def accumulate(where: Node | Leaf, gradient: Tensor) -> None:
     """Add a gradient to what a node or leaf has collected; this is not recorded."""
     with _SetRecording(False):
@@ -245,7 +270,9 @@ def walk(
 
     pending: dict[Any, Tensor] = {}  # gradients of which more parts may come
     found: dict[Node | Leaf, Tensor] = {}
-    with _SetRecording(create_graph):
+    before_walk = recording.on
+    recording.on = create_graph
+    try:  # not `with`: Ctrl-C could come on the way into __exit__, and this is quicker
         for source, gradient in zip(sources, gradients, strict=True):
             before = pending.get(source)
             pending[source] = gradient if before is None else before + gradient
@@ -254,12 +281,12 @@ def walk(
             if arrived is None:
                 continue
             if node.hooks:
-                arrived = _run_hooks(node, arrived)
+                arrived = _run_hooks(node, seal(arrived))
             if wanted is None:
                 wants = tuple([parent is not None for parent in node.parents])
             else:
                 if node in wanted:
-                    found[node] = arrived
+                    found[node] = seal(arrived)
                 if node not in useful:
                     continue
                 wants = tuple([parent in wanted or parent in useful for parent in node.parents])
@@ -267,12 +294,14 @@ def walk(
             for parent, part in zip(node.parents, parts, strict=True):
                 if part is not None:
                     before = pending.get(parent)
-                    pending[parent] = part if before is None else before + part
+                    pending[parent] = part if before is None else _sum(before, part)
             if not retain_graph:
                 node.free()
         for leaf, gradient in pending.items():
             if type(leaf) is Leaf and (wanted is None or leaf in wanted):
-                found[leaf] = _run_hooks(leaf, gradient)
+                found[leaf] = _run_hooks(leaf, seal(gradient))
+    finally:
+        recording.on = before_walk
     return found
 
 

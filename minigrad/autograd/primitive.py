@@ -26,47 +26,59 @@ any name of an argument or option of the function
 The words above are taken: no argument may have one of them as its name. VJPs are written with
 differentiable operations on tensors, so gradients of gradients need no further rules. An operation
 may bring a ``fused`` backward as well: it gets arrays, returns the gradients of all tensor
-arguments at once, and is used whenever no higher derivative is asked for.
+arguments at once, and is used whenever no higher derivative is asked for. What it returns is handed
+over: the walk may write to these arrays (so does a fused backward that asks for ``spare``, whether
+it may overwrite ``g``). VJPs that are ``plain``, made of operators only, are evaluated on arrays in
+the same case.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import numpy as np
 
-from minigrad.autograd import calls
+from minigrad.autograd import calls, graph
 from minigrad.autograd.graph import Leaf, Node
 from minigrad.autograd.tensor import Tensor, wrap
 
 P = ParamSpec("P")
-Getter = Callable[[Node, Tensor, Any], Any]
+Getter = Callable[[Node, Any, Any], Any]
 
-# How a VJP gets what it asks for by name. The last argument is the position of the argument that
-# the VJP is for, or, for a fused backward, which arguments want a gradient.
+# How a VJP gets what it asks for by name: arrays and options. The last argument is the position of
+# the argument that the VJP is for, or, for a fused backward, which arguments want a gradient.
 _GETTERS: dict[str, Getter] = {
     "g": lambda node, g, position: g,
-    "out": lambda node, g, position: _restore(node.out, node),
+    "out": lambda node, g, position: node.out,
     "in_shape": lambda node, g, position: node.parents[position].shape,  # type: ignore[union-attr]
     "index": lambda node, g, position: position,
     "saved": lambda node, g, position: node.params["saved"],
     "wants": lambda node, g, wants: wants,
+    "spare": lambda node, g, wants: graph.spare(g),
 }
 
 
 class _Vjp:
     """One derivative: a function, the names of what it needs, and how to get that."""
 
-    def __init__(self, function: Callable[..., Any], getter: Callable[[str], Getter]) -> None:
+    def __init__(self, function: Callable[..., Any], op: Primitive) -> None:
         self.function = function
         self.needs = tuple(inspect.signature(function).parameters)
-        self.getters = [_GETTERS.get(name) or getter(name) for name in self.needs]
+        self._arrays = [_GETTERS.get(name) or op.getter(name) for name in self.needs]
+        self._tensors = [
+            op.restored(name, get) for name, get in zip(self.needs, self._arrays, strict=True)
+        ]
 
-    def __call__(self, node: Node, gradient: Tensor, which: Any) -> Any:
-        return self.function(*[get(node, gradient, which) for get in self.getters])
+    def on_arrays(self, node: Node, gradient: Any, which: Any) -> Any:
+        """Return what the function makes of arrays."""
+        return self.function(*[get(node, gradient, which) for get in self._arrays])
+
+    def on_tensors(self, node: Node, gradient: Tensor, position: int) -> Any:
+        """Return what the function makes of tensors: the arrays with their history."""
+        return self.function(*[get(node, gradient, position) for get in self._tensors])
 
 
 class Primitive:
@@ -79,6 +91,7 @@ class Primitive:
         *,
         broadcasts: bool,
         fused: Callable[..., Any] | None,
+        plain: bool,
         saves: bool,
     ) -> None:
         self.name = forward.__name__.lstrip("_")
@@ -95,12 +108,16 @@ class Primitive:
             raise TypeError(f"{self.name}: derivatives for unknown arguments {sorted(unknown)}.")
         if taken := set(self.names) & set(_GETTERS):
             raise TypeError(f"{self.name}: arguments may not be called {sorted(taken)}.")
-        self.vjps = {name: _Vjp(function, self._getter) for name, function in vjps.items()}
-        self.fused = None if fused is None else _Vjp(fused, self._getter)
+        self._differentiable = set(vjps)
+        self.vjps = {name: _Vjp(function, self) for name, function in vjps.items()}
+        self.fused = None if fused is None else _Vjp(fused, self)
+        self.plain = plain
+        self._by_position: list[Any] = [self.vjps.get(name) for name in self.names]
+        self._overwrites = self.fused is not None and "spare" in self.fused.needs
         self._kept: dict[int, tuple[tuple[bool, ...], bool]] = {}
 
-    def _getter(self, name: str) -> Getter:
-        """Return how a VJP gets the argument or option ``name``."""
+    def getter(self, name: str) -> Getter:
+        """Return how a VJP gets the array, or the option, that was given for ``name``."""
         if name not in self.positions:
             raise TypeError(
                 f"{self.name}: a derivative asks for '{name}', which is neither an argument nor "
@@ -108,15 +125,35 @@ class Primitive:
             )
         place = self.positions[name]
         if self.variadic and place == 0:
-            return lambda node, g, position: tuple(map(_restore, node.args, node.parents))
+            return lambda node, g, position: node.args
+        if not self.defaults and set(self.names) == self._differentiable:  # all are always given
+            return lambda node, g, position: node.args[place]
         in_order = not self.variadic
 
-        def get(node: Node, g: Tensor, position: Any) -> Any:
+        def get(node: Node, g: Any, position: Any) -> Any:
             if in_order and place < len(node.args):
-                return _restore(node.args[place], node.parents[place])
+                return node.args[place]
             return node.params[name] if name in node.params else self.defaults[name]
 
         return get
+
+    def restored(self, name: str, get: Getter) -> Getter:
+        """Return how a VJP gets the tensor for ``name``, if its value is an array."""
+        if name == "out":
+            return lambda node, g, position: _restore(node.out, node)
+        place = self.positions.get(name)
+        if place is None:
+            return get
+        if self.variadic and place == 0:
+            return lambda node, g, position: tuple(map(_restore, node.args, node.parents))
+        if self.variadic:
+            return get
+
+        def restore(node: Node, g: Any, position: Any) -> Any:
+            value = get(node, g, position)
+            return _restore(value, node.parents[place]) if place < len(node.parents) else value
+
+        return restore
 
     def kept(self, mask: int, count: int) -> tuple[tuple[bool, ...], bool]:
         """Return what the tape keeps if the arguments in ``mask`` are tracked.
@@ -142,29 +179,28 @@ class Primitive:
 
     def pull_back(
         self, node: Node, gradient: Tensor, wants: tuple[bool, ...], create_graph: bool
-    ) -> Sequence[Tensor | None]:
-        """Return the gradient of each argument of ``node`` (None where it is not wanted)."""
-        if self.fused is not None and not create_graph:
-            return self._pull_back_fused(self.fused, node, gradient, wants)
-        parts: list[Tensor | None] = []
-        for position, want in enumerate(wants):
-            if not want:
-                parts.append(None)
-                continue
-            vjp = self.vjps[self.names[0 if self.variadic else position]]
-            part = vjp(node, gradient, position)
-            parts.append(self._fit(part, node.parents[position], position))
-        return parts
-
-    def _pull_back_fused(
-        self, fused: _Vjp, node: Node, gradient: Tensor, wants: tuple[bool, ...]
     ) -> list[Tensor | None]:
-        values = [get(node, gradient, wants) for get in fused.getters]
-        arrays = fused.function(*[v._data if isinstance(v, Tensor) else v for v in values])
+        """Return the gradient of each argument of ``node`` (None where it is not wanted)."""
         parts: list[Tensor | None] = [None] * len(wants)
-        for position, array in enumerate(arrays[: len(wants)]):
-            if wants[position]:
-                parts[position] = self._fit(wrap(array), node.parents[position], position)
+        if self.fused is not None and not create_graph:
+            if not self._overwrites:
+                graph.seal(gradient)
+            arrays = self.fused.on_arrays(node, gradient._data, wants)
+            for position, want in enumerate(wants):
+                if want:
+                    part = _handed_over(arrays[position])
+                    parts[position] = self._fit(part, node.parents[position], position)
+            return parts
+        graph.seal(gradient)  # a derivative may return it as it is, for several arguments
+        on_arrays = self.plain and not create_graph
+        for position, want in enumerate(wants):
+            if want:
+                vjp = self._by_position[0 if self.variadic else position]
+                if on_arrays:
+                    part = wrap(vjp.on_arrays(node, gradient._data, position))
+                else:
+                    part = vjp.on_tensors(node, gradient, position)
+                parts[position] = self._fit(part, node.parents[position], position)
         return parts
 
     def _fit(self, part: Tensor, parent: Node | Leaf | None, position: int) -> Tensor:
@@ -195,6 +231,16 @@ class Primitive:
         return f"<primitive {self.name}({', '.join(self.names)})>"
 
 
+def _handed_over(array: Any) -> Tensor:
+    """Return a new array as a tensor that the walk may still write to, see `graph.spare`."""
+    if type(array) is not np.ndarray:
+        return wrap(array)
+    tensor = object.__new__(Tensor)
+    tensor._data = array
+    tensor._node = None
+    return tensor
+
+
 def _restore(value: Any, parent: Node | Leaf | None) -> Any:
     """Return a kept array as the tensor it was: `wrap` without its checks."""
     if type(value) is not np.ndarray:
@@ -209,6 +255,7 @@ def primitive(
     *,
     broadcasts: bool = False,
     fused: Callable[..., Any] | None = None,
+    plain: bool = False,
     saves: bool = False,
     **vjps: Callable[..., Any],
 ) -> Callable[[Callable[P, Any]], Callable[P, Tensor]]:
@@ -220,7 +267,10 @@ def primitive(
         The tensor arguments broadcast against each other; gradients are summed back to their
         shapes.
     fused : callable, optional
-        ``fused(g, wants, ...)``: computes on arrays the gradients of all tensor arguments at once.
+        ``fused(g, wants, ...)``: computes on arrays the gradients of all tensor arguments at once,
+        in new arrays.
+    plain : bool
+        The VJPs consist of operators and numbers, and mean the same for arrays.
     saves : bool
         The forward returns ``(result, saved)``; VJPs get the second part under the name ``saved``.
     **vjps
@@ -239,8 +289,8 @@ def primitive(
     """
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
-        op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused, saves=saves)
-        if op.names == ("x",) and vjps and fused is None and not saves:
+        op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused, plain=plain, saves=saves)
+        if op.names == ("x",) and vjps and not saves:
             call = calls.unary(op)
         elif op.names == ("a", "b") and set(vjps) == {"a", "b"} and broadcasts and fused is None:
             call = calls.binary(op)

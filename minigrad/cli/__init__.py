@@ -116,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="AxBxC",
         help="the shape of an input, e.g. 2x8x8x3; once per input (default: 3x4 for each)",
     )
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.add_argument("--second", action="store_true", help="check second derivatives")
     check.add_argument("--fast", action="store_true", help="random directions, not every element")
     check.add_argument("--seed", type=_not_negative, default=0, metavar="N", help="default: 0")
@@ -183,10 +184,12 @@ def _gradcheck(options: argparse.Namespace) -> int:
 
     mode: Mode = "fast" if options.fast else "full"
     if options.target is None:
-        if options.shape or options.second:
-            raise Problem("--shape and --second need a FILE.py:NAME to check")
+        if options.shape or options.second or options.json:
+            raise Problem("--shape, --second and --json need a FILE.py:NAME to check")
         return check_library(mode, options.seed)
-    return check_file(options.target, options.shape, mode, options.seed, options.second)
+    return check_file(
+        options.target, options.shape, mode, options.seed, options.second, options.json
+    )
 
 
 def _warmup(options: argparse.Namespace) -> int:

@@ -20,7 +20,12 @@ DEFAULT_SHAPE = (3, 4)
 
 
 def check_file(
-    target: str, shapes: Sequence[tuple[int, ...]] | None, mode: Mode, seed: int, second: bool
+    target: str,
+    shapes: Sequence[tuple[int, ...]] | None,
+    mode: Mode,
+    seed: int,
+    second: bool,
+    as_json: bool = False,
 ) -> int:
     """Check what ``FILE.py:NAME`` names, print the report, return the exit code."""
     file, _, name = target.rpartition(":")
@@ -47,7 +52,7 @@ def check_file(
         raise
     except Exception as error:
         raise Problem(f"{name} failed: {type(error).__name__}: {one_line(error)}") from error
-    print(report)
+    print(report.to_json() if as_json else report)
     return 0 if report else 1
 
 

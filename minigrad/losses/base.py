@@ -83,8 +83,10 @@ class Loss(Configurable):
             losses = losses * fitted_weights(sample_weight, losses)
         if self.reduction == "none":
             return losses
-        total = ops.sum(losses)
-        return total if self.reduction == "sum" else total / max(self._count(y_true, losses), 1)
+        if self.reduction == "sum" or not losses.size:
+            return ops.sum(losses)
+        number = self._count(y_true, losses)
+        return ops.mean(losses) if number == losses.size else ops.sum(losses) / max(number, 1)
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """Return the loss of each example."""

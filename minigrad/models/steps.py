@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
+from minigrad._atomic import set_attributes
 from minigrad.autograd import Tensor, grad, no_grad, wrap
+from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
 from minigrad.layers import Layer
@@ -13,9 +16,24 @@ from minigrad.models.data import Array, Data
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress
 
-__all__ = ["Logs", "Steps", "tell"]
+__all__ = ["Logs", "Steps", "interruptible", "tell"]
 
 Logs: TypeAlias = dict[str, float]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def interruptible(method: F) -> F:
+    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+
+    @functools.wraps(method)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        on = recording.on
+        try:
+            return method(*args, **kwargs)
+        finally:
+            recording.on = on
+
+    return wrapper  # type: ignore[return-value]
 
 
 class Steps(Layer):
@@ -56,7 +74,8 @@ class Steps(Layer):
         if not self.built:
             with no_grad():
                 self._outputs(x[:1], training=False)
-        before = [(each, each.data) for each in self.weights]
+        before = [(each, "_data", each.data) for each in self.weights]
+        iterations = self.optimizer.iterations
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
@@ -65,9 +84,8 @@ class Steps(Layer):
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException:
-            for each, data in before:  # the forward pass has changed moving averages
-                if each.data is not data:
-                    each.assign(data)
+            if self.optimizer.iterations == iterations:  # otherwise the step is complete
+                set_attributes(before)  # the forward pass has changed moving averages
             raise
 
     def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:

@@ -18,7 +18,7 @@ from minigrad.models import checks
 from minigrad.models.data import Array, Data, as_examples, batch_size_of, count
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress, verbosity
-from minigrad.models.steps import Logs, Steps, tell
+from minigrad.models.steps import Logs, Steps, interruptible, tell
 
 __all__ = ["Trainer"]
 
@@ -88,6 +88,7 @@ class Trainer(Steps):
 
     # ------------------------------------------------------------------ whole data sets
 
+    @interruptible
     def fit(
         self,
         x: Any,
@@ -196,6 +197,7 @@ class Trainer(Steps):
         tell(crew, "on_train_end", logs)
         return history
 
+    @interruptible
     def evaluate(
         self,
         x: Any,
@@ -236,6 +238,7 @@ class Trainer(Steps):
             progress.finish(logs)
         return _result(logs, return_dict)
 
+    @interruptible
     def predict(self, x: Any, batch_size: int | None = 32, verbose: int | str = 0) -> Array:
         """Return the outputs for `x`, in inference mode, computed batch by batch.
 
@@ -271,6 +274,7 @@ class Trainer(Steps):
 
     # ------------------------------------------------------------------ single batches
 
+    @interruptible
     def train_on_batch(
         self,
         x: Any,
@@ -310,6 +314,7 @@ class Trainer(Steps):
         self._train_step(data.x, data.y, data.sample_weight, metrics)
         return _result(metrics.results(), return_dict)
 
+    @interruptible
     def test_on_batch(
         self,
         x: Any,

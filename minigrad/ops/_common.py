@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,6 @@ def kept_shape(shape: Shape, axes: tuple[int, ...]) -> Shape:
     return tuple([1 if i in axes else size for i, size in enumerate(shape)])
 
 
-def count(shape: Shape, axes: tuple[int, ...]) -> int:
+def count(shape: Shape, axes: Iterable[int]) -> int:
     """Return how many elements lie along ``axes``."""
     return math.prod([shape[axis] for axis in axes])

@@ -16,7 +16,7 @@ from minigrad.ops.elementwise import log
 from minigrad.ops.piecewise import where
 
 
-@primitive(a=lambda g: g, b=lambda g: g, broadcasts=True)
+@primitive(a=lambda g: g, b=lambda g: g, broadcasts=True, plain=True)
 def add(a: Operand, b: Operand) -> Any:
     """Return a + b.
 
@@ -29,7 +29,7 @@ def add(a: Operand, b: Operand) -> Any:
     return np.add(a, b)
 
 
-@primitive(a=lambda g: g, b=lambda g: -g, broadcasts=True)
+@primitive(a=lambda g: g, b=lambda g: -g, broadcasts=True, plain=True)
 def subtract(a: Operand, b: Operand) -> Any:
     """Return a - b.
 
@@ -42,7 +42,7 @@ def subtract(a: Operand, b: Operand) -> Any:
     return np.subtract(a, b)
 
 
-@primitive(a=lambda g, b: g * b, b=lambda g, a: g * a, broadcasts=True)
+@primitive(a=lambda g, b: g * b, b=lambda g, a: g * a, broadcasts=True, plain=True)
 def multiply(a: Operand, b: Operand) -> Any:
     """Return a * b.
 
@@ -55,7 +55,7 @@ def multiply(a: Operand, b: Operand) -> Any:
     return np.multiply(a, b)
 
 
-@primitive(a=lambda g, b: g / b, b=lambda g, out, b: -g * out / b, broadcasts=True)
+@primitive(a=lambda g, b: g / b, b=lambda g, out, b: -g * out / b, broadcasts=True, plain=True)
 def divide(a: Operand, b: Operand) -> Any:
     """Return a / b.
 
@@ -70,7 +70,7 @@ def divide(a: Operand, b: Operand) -> Any:
     return np.divide(a, b)
 
 
-@primitive(x=lambda g: -g)
+@primitive(x=lambda g: -g, plain=True)
 def negative(x: Operand) -> Any:
     """Return -x.
 
@@ -83,7 +83,7 @@ def negative(x: Operand) -> Any:
     return np.negative(x)
 
 
-@primitive(x=lambda g, x: g * (2 * x))
+@primitive(x=lambda g, x: g * (2 * x), plain=True)
 def square(x: Operand) -> Any:
     """Return x².
 
@@ -96,7 +96,7 @@ def square(x: Operand) -> Any:
     return np.square(x)
 
 
-@primitive(x=lambda g, out: -g * square(out))
+@primitive(x=lambda g, out: -g * (out * out), plain=True)
 def reciprocal(x: Operand) -> Any:
     """Return 1 / x.
 

@@ -11,7 +11,7 @@ from minigrad.autograd.primitive import primitive
 from minigrad.ops._common import Operand
 
 
-@primitive(x=lambda g, out: g * out)
+@primitive(x=lambda g, out: g * out, plain=True)
 def exp(x: Operand) -> Any:
     """Return e to the power x.
 
@@ -24,7 +24,7 @@ def exp(x: Operand) -> Any:
     return np.exp(x)
 
 
-@primitive(x=lambda g, out: g * (out + 1.0))
+@primitive(x=lambda g, out: g * (out + 1.0), plain=True)
 def expm1(x: Operand) -> Any:
     """Return e to the power x, minus 1, precisely for small x.
 
@@ -37,7 +37,7 @@ def expm1(x: Operand) -> Any:
     return np.expm1(x)
 
 
-@primitive(x=lambda g, x: g / x)
+@primitive(x=lambda g, x: g / x, plain=True)
 def log(x: Operand) -> Any:
     """Return the natural logarithm of x; at 0 and below it is -inf or NaN, with NumPy's warning.
 
@@ -50,7 +50,7 @@ def log(x: Operand) -> Any:
     return np.log(x)
 
 
-@primitive(x=lambda g, x: g / (x + 1.0))
+@primitive(x=lambda g, x: g / (x + 1.0), plain=True)
 def log1p(x: Operand) -> Any:
     """Return the natural logarithm of 1 + x, precisely for small x.
 
@@ -63,7 +63,7 @@ def log1p(x: Operand) -> Any:
     return np.log1p(x)
 
 
-@primitive(x=lambda g, out: g * 0.5 / out)
+@primitive(x=lambda g, out: g * 0.5 / out, plain=True)
 def sqrt(x: Operand) -> Any:
     """Return the square root of x; the derivative at 0 is inf, with NumPy's warning.
 
@@ -99,7 +99,7 @@ def erf(x: Operand) -> Any:
     return elementwise.erf(x if x.dtype in _COMPILED else x.astype(np.float64))
 
 
-@primitive(x=lambda g, out: g * (out * (1.0 - out)))
+@primitive(x=lambda g, out: g * (out * (1.0 - out)), plain=True)
 def sigmoid(x: Operand) -> Any:
     """Return 1 / (1 + e^-x), without overflow and with full precision for x < 0.
 

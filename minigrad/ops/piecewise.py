@@ -50,17 +50,24 @@ def sign(x: Operand) -> Any:
     return np.sign(x)
 
 
-@primitive(upstream=lambda g, y: _where_positive(g, y))
-def _where_positive(upstream: Any, y: Any) -> Any:
-    """Return the gradient where the array y is positive, 0 elsewhere."""
-    if compiled(y) and compiled(plain := np.ascontiguousarray(upstream), y):
+def _pass_positive(upstream: Any, y: Any, spare: bool = False) -> Any:
+    """Return an array where y is positive, 0 elsewhere; in its place if it is spare."""
+    if compiled(y) and upstream.dtype == y.dtype:
         from minigrad.kernels.cpu import activations  # imported when it is needed
 
-        return activations.where_positive(plain, y)
+        return activations.where_positive(upstream, y, spare)
     return np.where(y > 0, upstream, upstream.dtype.type(0))
 
 
-@primitive(x=lambda g, out: _where_positive(g, out.data))
+@primitive(upstream=lambda g, y: _where_positive(g, y))
+def _where_positive(upstream: Any, y: Any) -> Any:
+    return _pass_positive(upstream, y)
+
+
+@primitive(
+    x=lambda g, out: _where_positive(g, out.data),
+    fused=lambda g, out, spare: (_pass_positive(g, out, spare),),
+)
 def relu(x: Operand) -> Any:
     """Return max(x, 0); the derivative at 0 is 0.
 

@@ -15,9 +15,11 @@ import numpy as np
 from minigrad import _validate, kernels
 from minigrad.autograd import Tensor, primitive
 from minigrad.kernels import ConvGeometry, conv_geometry
-from minigrad.ops._common import Operand
+from minigrad.kernels.choice import compiled
+from minigrad.ops._common import Operand, count, kept_shape
 from minigrad.ops.convolution_arguments import images, same_dtype
 from minigrad.ops.reduction import mean
+from minigrad.ops.shape import spread
 
 
 @primitive(x=lambda g, saved, geometry: _put_back(g, saved, geometry), saves=True)
@@ -40,6 +42,18 @@ def _read(x: Any, chosen: Any, geometry: ConvGeometry) -> Any:
     index = chosen.reshape(flat)
     values = np.take_along_axis(x.reshape(flat), np.maximum(index, 0), axis=2 if first else 1)
     return np.where(index < 0, x.dtype.type(0), values).reshape(chosen.shape)
+
+
+@primitive(x=lambda g, in_shape, axes: spread(g / count(in_shape, axes), in_shape, axes))
+def _average(x: Any, axes: tuple[int, int], keepdims: bool) -> Any:
+    from minigrad.kernels.cpu import pooling  # imported when it is needed
+
+    first, last = axes[0], axes[1] + 1
+    rows = count(x.shape, range(first)), count(x.shape, axes), count(x.shape, range(last, 4))
+    means = pooling.image_means(x, rows)
+    return means.reshape(
+        kept_shape(x.shape, axes) if keepdims else x.shape[:first] + x.shape[last:]
+    )
 
 
 def max_pool2d(
@@ -123,4 +137,5 @@ def global_average_pool2d(
     array([[3.]], dtype=float32)
     """
     axes = (2, 3) if _validate.data_format(data_format) == "channels_first" else (1, 2)
-    return mean(images(x), axis=axes, keepdims=keepdims)
+    x = images(x)
+    return _average(x, axes, bool(keepdims)) if compiled(x.data) else mean(x, axes, keepdims)

@@ -27,7 +27,8 @@ def _top(x: Any, axes: tuple[int, ...]) -> Any:
     if not x.size:
         return np.zeros(kept, x.dtype, like=x)
     top = np.max(x, axis=axes, keepdims=True)
-    return np.where(np.isfinite(top), top, x.dtype.type(0))
+    finite = np.isfinite(top)
+    return top if finite.all() else np.where(finite, top, x.dtype.type(0))
 
 
 def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -109,15 +110,13 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
     return _log_softmax(x, normalize_axes(axis, x.ndim))
 
 
-def _sparse_fused(g: Any, logits: Any, labels: Any) -> tuple[Any]:
+def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
     """Return the gradient of `_sparse_cross_entropy` on arrays."""
-    last = (logits.ndim - 1,)
-    part = _softmax.primitive.forward(logits, last)  # type: ignore[attr-defined]
-    part = np.ascontiguousarray(part, like=part)
-    rows = part.reshape(-1, part.shape[-1])
-    rows[np.arange(len(rows), like=rows), labels.reshape(-1)] -= 1
-    part *= g[..., None]
-    return (part,)
+    powers, total, place = saved
+    part = powers / np.where(total == 0, total.dtype.type(1), total)
+    part[place] -= 1
+    part *= g.reshape(-1, 1)
+    return (part.reshape(*labels.shape, powers.shape[1]),)
 
 
 @primitive(
@@ -126,10 +125,17 @@ def _sparse_fused(g: Any, logits: Any, labels: Any) -> tuple[Any]:
         * (_softmax(logits, (logits.ndim - 1,)) - one_hot(labels, logits.shape[-1], logits.dtype))
     ),
     fused=_sparse_fused,
+    saves=True,
 )
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
-    _, shifted, total = _log_sum(logits, (logits.ndim - 1,))
-    return (total - np.take_along_axis(shifted, labels[..., None], axis=-1))[..., 0]
+    rows = logits.reshape(-1, logits.shape[-1])
+    place = np.arange(len(rows), like=rows), labels.reshape(-1)
+    shifted = rows - _top(rows, (1,))
+    powers = np.exp(shifted)
+    total = np.sum(powers, axis=1, keepdims=True)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
+        losses = np.log(total[:, 0]) - shifted[place]
+    return losses.reshape(labels.shape), (powers, total, place)
 
 
 def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def cos(x: Operand) -> Any:
     return np.cos(x)
 
 
-@primitive(x=lambda g, out: g * (1.0 + out * out))
+@primitive(x=lambda g, out: g * (1.0 + out * out), plain=True)
 def tan(x: Operand) -> Any:
     """Return the tangent of x (radians).
 
@@ -78,7 +78,7 @@ def arccos(x: Operand) -> Any:
     return np.arccos(x)
 
 
-@primitive(x=lambda g, x: g / (1.0 + x * x))
+@primitive(x=lambda g, x: g / (1.0 + x * x), plain=True)
 def arctan(x: Operand) -> Any:
     """Return the angle in (-π/2, π/2) whose tangent is x.
 
@@ -117,7 +117,7 @@ def cosh(x: Operand) -> Any:
     return np.cosh(x)
 
 
-@primitive(x=lambda g, out: g * (1.0 - out * out))
+@primitive(x=lambda g, out: g * (1.0 - out * out), plain=True)
 def tanh(x: Operand) -> Any:
     """Return the hyperbolic tangent of x.
 
@@ -156,7 +156,7 @@ def arccosh(x: Operand) -> Any:
     return np.arccosh(x)
 
 
-@primitive(x=lambda g, x: g / (1.0 - x * x))
+@primitive(x=lambda g, x: g / (1.0 - x * x), plain=True)
 def arctanh(x: Operand) -> Any:
     """Return the number whose hyperbolic tangent is x.
 

@@ -10,18 +10,19 @@ next begins, and `update` is called once for all of them, laid end to end.
 
 from __future__ import annotations
 
-import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from minigrad._atomic import set_attributes
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
-from minigrad.kernels.devices import to_device, to_host
-from minigrad.optimizers.joining import Joined
-from minigrad.optimizers.pairs import checked, constrained
+from minigrad.kernels.devices import to_host
+from minigrad.optimizers.joining import Group
+from minigrad.optimizers.pairs import checked, clipped, constrained
 
 Array = np.ndarray[Any, Any]
 State = dict[str, Array]
@@ -99,7 +100,8 @@ class Optimizer(Configurable):
         self._iterations = 0
         self._parameters: list[Tensor] = []
         self._states: list[State] = []
-        self._joined: dict[tuple[str, str], Joined] = {}  # by what is joined, and the dtype
+        self._grouping: list[Tensor] = []  # the parameters of the last step
+        self._groups: list[Group] = []  # which hold their latest state
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -152,7 +154,7 @@ class Optimizer(Configurable):
     @property
     def variables(self) -> list[Array]:
         """All arrays of the state, parameter by parameter."""
-        return [state[slot] for state in self._states for slot in self.slots]
+        return [state[slot] for state in self._current_states() for slot in self.slots]
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -204,50 +206,66 @@ class Optimizer(Configurable):
         pairs = checked(list(gradients_and_parameters))
         if not pairs:  # everything is frozen
             return
-        gradients = self._clipped([gradient for gradient, _ in pairs])
-        parameters = [parameter for _, parameter in pairs]
-        results = self._updated(parameters, gradients, self.learning_rate)
-        values = [constrained(p, value) for p, (value, _) in zip(parameters, results, strict=True)]
+        gradients = clipped([gradient for gradient, _ in pairs], self)
+        groups, changes = self._grouped([parameter for _, parameter in pairs])
+        by_parameter = {id(p): g for (_, p), g in zip(pairs, gradients, strict=True)}
+        rate = self.learning_rate
+        for group in groups:
+            gradient = group.join([by_parameter[id(p)] for p in group.parameters])
+            values, state = self._updated(group, gradient, rate)
+            values = wrap(values).data  # read-only, as its pieces are to be
+            pieces = group.cut(values)
+            changes += [(group, "state", state), (group, "written", (values, pieces))]
+            for parameter, piece in zip(group.parameters, pieces, strict=True):
+                changes.append((parameter, "_data", constrained(parameter, piece)))
+        set_attributes([*changes, (self, "_iterations", self._iterations + 1)])
 
-        self.build(parameters)
-        places = {id(parameter): i for i, parameter in enumerate(self._parameters)}
-        for parameter, value, (_, state) in zip(parameters, values, results, strict=True):
-            parameter.assign(wrap(value))
-            self._states[places[id(parameter)]] = state
-        self._iterations += 1
+    def _grouped(self, parameters: list[Tensor]) -> tuple[list[Group], list[Any]]:
+        """Return parameters in groups with their state, and what must be set to keep these."""
+        before = self._groups
+        same = len(parameters) == len(self._grouping)
+        same = same and all(map(operator.is_, parameters, self._grouping))
+        if before and same and all(group.still_there for group in before):
+            return before, []
+        known = dict(zip(map(id, self._parameters), self._current_states(), strict=True))
+        new = [parameter for parameter in parameters if id(parameter) not in known]
+        for parameter in new:
+            known[id(parameter)] = self._fresh_state(parameter)
+        if self.elementwise:
+            kinds: dict[tuple[Any, str], list[Tensor]] = {}
+            for parameter in parameters:
+                kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)
+            members = list(kinds.values())
+        else:
+            members = [[parameter] for parameter in parameters]
+        groups = [Group(each, [known[id(p)] for p in each]) for each in members]
+        return groups, [
+            (self, "_states", list(known.values())),
+            (self, "_parameters", [*self._parameters, *new]),
+            (self, "_grouping", parameters),
+            (self, "_groups", groups),
+        ]
 
-    def _updated(
-        self, parameters: list[Tensor], gradients: list[Array], learning_rate: float
-    ) -> list[tuple[Array, State]]:
-        """Return new values and states."""
-        known = {id(p): state for p, state in zip(self._parameters, self._states, strict=True)}
-        values = [p.data for p in parameters]
-        states = [_beside(p, known.get(id(p)) or self._fresh_state(p)) for p in parameters]
-        if not self.elementwise:
-            return [
-                self._decayed_update(*each, learning_rate)
-                for each in zip(values, gradients, states, strict=True)
-            ]
-        results: dict[int, tuple[Array, State]] = {}
-        for dtype in {value.dtype for value in values}:
-            places = [i for i, value in enumerate(values) if value.dtype == dtype]
-            shapes = [values[i].shape for i in places]
-            joined = {
-                name: self._joined.setdefault((name, dtype.name), Joined())
-                for name in ("value", "gradient", *self.slots)
-            }
-            flat_value, flat_state = self._decayed_update(
-                joined["value"].join([values[i] for i in places]),
-                joined["gradient"].join([gradients[i] for i in places]),
-                {slot: joined[slot].join([states[i][slot] for i in places]) for slot in self.slots},
-                learning_rate,
-            )
-            flat_value = wrap(flat_value).data  # read-only, as its pieces are to be
-            pieces = joined["value"].cut(flat_value, shapes)
-            state_pieces = {s: joined[s].cut(flat_state[s], shapes) for s in self.slots}
-            for k, i in enumerate(places):
-                results[i] = pieces[k], {slot: state_pieces[slot][k] for slot in self.slots}
-        return [results[i] for i in range(len(values))]
+    def _current_states(self) -> list[State]:
+        """Return the state of each known parameter: the latest is that of the groups."""
+        latest = {
+            id(parameter): state
+            for group in self._groups
+            for parameter, state in zip(group.parameters, group.states(), strict=True)
+        }
+        return [
+            latest.get(id(parameter), state)
+            for parameter, state in zip(self._parameters, self._states, strict=True)
+        ]
+
+    def _updated(self, group: Group, gradient: Array, learning_rate: float) -> tuple[Array, State]:
+        """Return new values and states of a group, flat."""
+        if self.elementwise:
+            return self._decayed_update(group.values, gradient, group.state, learning_rate)
+        (value,), (gradient,) = group.cut(group.values), group.cut(gradient)
+        (state,) = group.states()
+        value, state = self._decayed_update(value, gradient, state, learning_rate)
+        return group.join([value]), {slot: group.join([array]) for slot, array in state.items()}
 
     def _decayed_update(
         self, value: Array, gradient: Array, state: State, learning_rate: float
@@ -255,16 +273,6 @@ class Optimizer(Configurable):
         if self.weight_decay:
             value = value - value * (self.weight_decay * learning_rate)
         return self.update(value, gradient, state, learning_rate, self._iterations + 1)
-
-    def _clipped(self, gradients: list[Array]) -> list[Array]:
-        if self.clipvalue is not None:
-            return [np.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
-        if self.clipnorm is not None:
-            return [g * _shrink(_norm([g]), self.clipnorm) for g in gradients]
-        if self.global_clipnorm is not None:
-            factor = _shrink(_norm(gradients), self.global_clipnorm)
-            return [g * factor for g in gradients]
-        return gradients
 
     def _fresh_state(self, parameter: Tensor) -> State:
         return {slot: np.zeros_like(parameter.data) for slot in self.slots}
@@ -320,7 +328,7 @@ class Optimizer(Configurable):
         ['0/first_moment', '0/second_moment', 'iterations']
         """
         arrays = {"iterations": np.array(self._iterations, np.int64)}
-        for position, state in enumerate(self._states):
+        for position, state in enumerate(self._current_states()):
             arrays.update(
                 {f"{position}/{slot}": np.array(to_host(state[slot])) for slot in self.slots}
             )
@@ -357,9 +365,17 @@ class Optimizer(Configurable):
                     f"Received: {array.dtype}{list(array.shape)}"
                 )
             loaded[name] = array.astype(before.dtype)
-        self._iterations = int(loaded["iterations"])
-        for position, state in enumerate(self._states):
-            state.update({slot: loaded[f"{position}/{slot}"] for slot in self.slots})
+        states = [
+            {slot: loaded[f"{position}/{slot}"] for slot in self.slots}
+            for position in range(len(self._states))
+        ]
+        set_attributes(
+            [
+                (self, "_iterations", int(loaded["iterations"])),
+                (self, "_states", states),
+                (self, "_groups", []),
+            ]
+        )
 
 
 def towards(old: Array, new: Array, rate: float) -> Array:
@@ -370,23 +386,8 @@ def towards(old: Array, new: Array, rate: float) -> Array:
     return step
 
 
-def _beside(parameter: Tensor, state: State) -> State:
-    """Return a state on the device of its parameter, which may have been moved."""
-    if all(type(array) is type(parameter.data) for array in state.values()):
-        return state
-    return {slot: to_device(array, parameter.device) for slot, array in state.items()}
-
-
 def _optional(value: float | None, name: str, **bounds: float) -> float | None:
     return None if value is None else number(value, name, **bounds)
-
-
-def _norm(gradients: list[Array]) -> float:
-    return math.sqrt(sum(float(np.sum(np.square(g))) for g in gradients))
-
-
-def _shrink(norm: float, limit: float) -> float:
-    return limit / norm if norm > limit else 1.0
 
 
 registry = Registry("optimizer", base=Optimizer)

@@ -1,7 +1,8 @@
-"""Pairs of gradients and parameters: the checks before an update, the constraint after it."""
+"""Pairs of gradients and parameters: checks and clipping before an update, constraints after it."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -17,36 +18,42 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
     """Return the pairs that take part in this step, with gradients as arrays."""
     checked: list[tuple[Array, Tensor]] = []
     missing = []
-    seen: set[int] = set()
     for position, (gradient, parameter) in enumerate(pairs):
         if not isinstance(parameter, Tensor):
             raise TypeError(
                 "apply_gradients() takes pairs of (gradient, parameter), in this order; a "
                 f"parameter is a Tensor. Received: {type(parameter).__name__}"
             )
-        label = _label(parameter, position)
-        if id(parameter) in seen:
-            raise ValueError(f"Each parameter can be given once only. Received twice: {label}")
-        seen.add(id(parameter))
         if not parameter.requires_grad:
             continue
         if not parameter.is_leaf:
             raise ValueError(
                 f"Only parameters can be updated, not the results of operations. "
-                f"Received: {label}, the result of '{parameter.op}'"
+                f"Received: {_label(parameter, position)}, the result of '{parameter.op}'"
             )
         if gradient is None:
-            missing.append(label)
+            missing.append(_label(parameter, position))
             continue
-        array = constant(gradient, parameter).data
-        if array.shape != parameter.shape or array.dtype != parameter.dtype:
+        array = (gradient if isinstance(gradient, Tensor) else constant(gradient, parameter))._data
+        data = parameter._data
+        if array.shape != data.shape or array.dtype != data.dtype:
             raise ValueError(
                 f"A gradient must have the shape and dtype of its parameter. Expected "
-                f"{parameter.dtype}{list(parameter.shape)} for {label}. "
+                f"{data.dtype}{list(data.shape)} for {_label(parameter, position)}. "
                 f"Received: {array.dtype}{list(array.shape)}"
             )
-        check_same("apply_gradients", array, parameter.data)
+        if type(array) is not type(data):
+            check_same("apply_gradients", array, data)
         checked.append((array, parameter))
+    if len({id(parameter) for _, parameter in pairs}) < len(pairs):
+        seen: set[int] = set()
+        for position, (_, parameter) in enumerate(pairs):
+            if id(parameter) in seen:
+                raise ValueError(
+                    f"Each parameter can be given once only. Received twice: "
+                    f"{_label(parameter, position)}"
+                )
+            seen.add(id(parameter))
     if missing and not checked:
         raise ValueError(
             "There is no gradient for any parameter: call backward() on the loss first, and "
@@ -73,10 +80,30 @@ def constrained(parameter: Tensor, value: Array) -> Array:
         return value
     with no_grad():
         projected = constraint(Tensor(value))
-    array: Array = constant(projected, parameter).data
+    array: Array = Tensor(constant(projected, parameter), dtype=parameter.dtype).data
     if array.shape != parameter.shape:
         raise ValueError(
             f"A constraint must keep the shape {parameter.shape}. "
             f"Received: {array.shape} from {constraint!r}"
         )
     return array
+
+
+def clipped(gradients: list[Array], limits: Any) -> list[Array]:
+    """Return gradients as the ``clipvalue``, ``clipnorm`` or ``global_clipnorm`` leaves them."""
+    if limits.clipvalue is not None:
+        return [np.clip(g, -limits.clipvalue, limits.clipvalue) for g in gradients]
+    if limits.clipnorm is not None:
+        return [g * _shrink(_norm([g]), limits.clipnorm) for g in gradients]
+    if limits.global_clipnorm is not None:
+        factor = _shrink(_norm(gradients), limits.global_clipnorm)
+        return [g * factor for g in gradients]
+    return gradients
+
+
+def _norm(gradients: list[Array]) -> float:
+    return math.sqrt(sum(float(np.sum(np.square(g))) for g in gradients))
+
+
+def _shrink(norm: float, limit: float) -> float:
+    return limit / norm if norm > limit else 1.0

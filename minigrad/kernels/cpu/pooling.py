@@ -1,4 +1,4 @@
-"""Max pooling on the CPU: the maximum of each window and where it was, and the way back."""
+"""Pooling on the CPU: the maximum of each window and where it was, and the way back; means."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
+from minigrad.kernels.cpu.runs import Rows, row_runs
+from minigrad.kernels.cpu.runs import flat as flat_views
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["max_pool_backward", "max_pool_forward"]
+__all__ = ["image_means", "max_pool_backward", "max_pool_forward"]
 
 
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
@@ -48,6 +50,30 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     return from_last(dx.reshape(batch, height, width, channels), geometry.data_format)
 
 
+def image_means(x: Array, rows: Rows) -> Array:
+    """Return the means of rows that belong together.
+
+    Parameters
+    ----------
+    x : ndarray of float32 or float64, C-contiguous
+    rows : tuple of int
+        (outer, repeats, inner): images, pixels and channels, or (images and channels, pixels, 1).
+
+    Returns
+    -------
+    ndarray, (outer inner,)
+
+    Examples
+    --------
+    >>> image_means(np.array([1.0, 10.0, 3.0, 30.0]), (1, 2, 2))
+    array([ 2., 20.])
+    """
+    y = np.empty(rows[0] * rows[2], x.dtype)
+    tasks, sizes = row_runs(rows)
+    _image_means(tasks, x.size, *flat_views((x,), (y,)), sizes)
+    return y
+
+
 def _position_dtype(geometry: ConvGeometry) -> type[np.signedinteger[Any]]:
     """Return the smallest integer type that holds every position in an image."""
     height, width = geometry.input_size
@@ -63,8 +89,10 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
     top, left = numbers[10], numbers[11]
     n, i = task // out_height, task % out_height
     for j in range(out_width):
-        y[n, i, j] = -np.inf
-        argmax[n, i, j] = -1
+        best, place = y[n, i, j], argmax[n, i, j]
+        best[:] = -np.inf
+        place[:] = -1
+        first = True
         for a in range(kh):
             r = i * sh + a * dh - top
             if r < 0 or r >= height:
@@ -73,12 +101,14 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
                 s = j * sw + b * dw - left
                 if s < 0 or s >= width:
                     continue
+                pixel, position = x[n, r, s], place.dtype.type(r * width + s)
                 for c in range(channels):
-                    value, best = x[n, r, s, c], y[n, i, j, c]
-                    # A NaN stays (best == best fails) and enters (value <= best fails).
-                    if argmax[n, i, j, c] < 0 or (best == best and not value <= best):
-                        y[n, i, j, c] = value
-                        argmax[n, i, j, c] = r * width + s
+                    value, high = pixel[c], best[c]
+                    # A NaN stays (high == high fails) and enters (value <= high fails).
+                    wins = first | ((high == high) & (not value <= high))
+                    best[c] = value if wins else high
+                    place[c] = position if wins else place[c]
+                first = False
 
 
 @kernel(parallel=True)
@@ -91,3 +121,28 @@ def _backward_image(n: int, dy: Array, argmax: Array, dx: Array) -> None:
             position = argmax[n, window, c]
             if 0 <= position < pixels:
                 dx[n, position, c] += dy[n, window, c]
+
+
+@kernel(parallel=True)
+def _image_means(
+    task: int, x: Array, _b: Array, _c: Array, _d: Array,
+    y: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    per_run, repeats, inner, outer = sizes[0], sizes[1], sizes[2], sizes[3]
+    for n in range(task * per_run, min((task + 1) * per_run, outer)):
+        block = n * repeats * inner
+        if inner == 1:
+            run, total = x[block : block + repeats], x.dtype.type(0)
+            for p in range(repeats):
+                total += run[p]
+            y[n] = total / repeats
+            continue
+        sums = y[n * inner : (n + 1) * inner]
+        for c in range(inner):
+            sums[c] = 0
+        for p in range(repeats):
+            pixel = x[block + p * inner : block + (p + 1) * inner]
+            for c in range(inner):
+                sums[c] += pixel[c]
+        for c in range(inner):
+            sums[c] /= repeats

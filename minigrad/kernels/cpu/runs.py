@@ -7,6 +7,7 @@ convolutions do: what launches them on threads is compiled once for each list of
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.layout import Array, Numbers
 
-__all__ = ["flat", "runs", "sizes_of"]
+__all__ = ["Rows", "flat", "repeated", "row_runs", "runs", "sizes_of"]
 
 Arguments: TypeAlias = tuple[Array, Array, Array, Array, Array, Array, Array]
 
@@ -32,6 +33,44 @@ def runs(size: int) -> tuple[int, Numbers]:
     (3, array([8192]))
     """
     return -(-size // RUN), sizes_of(RUN)
+
+
+Rows: TypeAlias = tuple[int, int, int]
+"""An array as (outer, repeats, inner): rows of `inner` elements, of which `repeats` go together."""
+
+
+@functools.lru_cache(256)
+def row_runs(rows: Rows) -> tuple[int, Numbers]:
+    """Return the number of runs of outer indices, and the sizes: (per run, repeats, inner, outer).
+
+    Examples
+    --------
+    >>> row_runs((3, 784, 16))
+    (3, array([  1, 784,  16,   3]))
+    """
+    outer, repeats, inner = rows
+    per_run = max(1, RUN // max(repeats * inner, 1))
+    return -(-outer // per_run), sizes_of(per_run, repeats, inner, outer)
+
+
+def repeated(x: Array) -> tuple[Array, Rows] | None:
+    """Return (array, rows) if x is that array with each row repeated in place, as by broadcasting.
+
+    Examples
+    --------
+    >>> array, rows = repeated(np.broadcast_to(np.ones((5, 1, 1, 3)), (5, 2, 4, 3)))
+    >>> array.shape, rows
+    ((5, 3), (5, 8, 3))
+    """
+    axes = [axis for axis, stride in enumerate(x.strides) if stride == 0]
+    if not x.size or not axes or axes[-1] - axes[0] >= len(axes):
+        return None
+    first, last = axes[0], axes[-1] + 1
+    array = x[(slice(None),) * first + (0,) * len(axes)]
+    if not array.flags.c_contiguous:
+        return None
+    shape = x.shape
+    return array, (math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:]))
 
 
 def sizes_of(*numbers: int) -> Numbers:

@@ -98,8 +98,9 @@ def vector_width(sizes: tuple[int, ...], *arrays: Array) -> int:
 
 def _address(array: Array) -> int:
     """Return where an array starts, within a vector."""
-    interface = getattr(array, "__cuda_array_interface__", None)
-    if interface is None:
+    if hasattr(array, "__cuda_array_interface__"):
+        interface = array.__cuda_array_interface__
+    else:
         interface = getattr(array, "host", array).__array_interface__
     return int(interface["data"][0]) % VECTOR_BYTES
 
