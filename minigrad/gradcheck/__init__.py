@@ -2,7 +2,8 @@
 
 `gradcheck` compares gradients with central differences, `gradgradcheck` does so for second
 derivatives, `check_layer` checks a layer's inputs and weights. All return a `GradCheckReport`.
-`ladder` compares six ways to check one gradient.
+`ladder` compares six ways to check one gradient. `exercises` are wrong gradients to find, and
+`precision_lab` and `nondeterminism_lab` show what summation does to right ones.
 
 The package can be called itself: ``mg.gradcheck(...)`` is ``mg.gradcheck.gradcheck(...)``.
 
@@ -20,8 +21,10 @@ from types import ModuleType
 from minigrad.gradcheck.check import gradcheck, gradgradcheck
 from minigrad.gradcheck.exact import Ladder, ladder
 from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.labs import nondeterminism_lab, precision_lab
 from minigrad.gradcheck.layer import check_layer
 from minigrad.gradcheck.report import GradCheckError, GradCheckReport, InputCheck
+from minigrad.gradcheck.zoo import exercises
 
 __all__ = [
     "Diagnosis",
@@ -30,9 +33,12 @@ __all__ = [
     "InputCheck",
     "Ladder",
     "check_layer",
+    "exercises",
     "gradcheck",
     "gradgradcheck",
     "ladder",
+    "nondeterminism_lab",
+    "precision_lab",
 ]
 
 

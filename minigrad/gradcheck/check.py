@@ -17,7 +17,8 @@ from minigrad.gradcheck.functions import (
 )
 from minigrad.gradcheck.layer import check_layer
 from minigrad.gradcheck.report import GradCheckReport
-from minigrad.gradcheck.run import as_arrays, promoted, random_upstream, run
+from minigrad.gradcheck.run import as_arrays, promoted, run
+from minigrad.gradcheck.trial import random_upstream
 from minigrad.layers import Layer
 
 

@@ -141,11 +141,19 @@ class Judge:
     differences : Differences
         What measures slopes.
     options : Options
+    noise : array, optional
+        What rounding does to the gradient itself, which is no mistake.
     """
 
     def __init__(
-        self, gradient: Array, x: Array, differences: Differences, options: Options
+        self,
+        gradient: Array,
+        x: Array,
+        differences: Differences,
+        options: Options,
+        noise: Array | None = None,
     ) -> None:
+        self._noise = None if noise is None else noise.ravel()
         self._gradient = np.asarray(gradient, np.float64).ravel()
         self._x = np.asarray(x, np.float64).ravel()
         self._differences = differences
@@ -193,9 +201,10 @@ class Judge:
     def _beside(self, direction: Direction, slope: Slope, rtol: float) -> Comparison:
         parts = self._gradient[direction.where] * direction.vector
         analytic = float(np.sum(parts))
-        return Comparison(
-            direction, analytic, slope, self._options.tolerance(analytic, slope, rtol)
-        )
+        tolerance = self._options.tolerance(analytic, slope, rtol)
+        if self._noise is not None:
+            tolerance += float(np.sum(np.abs(self._noise[direction.where] * direction.vector)))
+        return Comparison(direction, analytic, slope, tolerance)
 
     def _look_twice(self, found: list[Comparison]) -> None:
         """Measure doubtful slopes again, with more care and the worst first.

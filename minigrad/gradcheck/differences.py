@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 _ROUNDING = 8.0  # a result of size F is taken to be wrong by at most this many units of F * epsilon
+_BENT = (0.1, 1e-4)  # shares by which one-sided slopes differ where a function bends
 _TAIL = 5  # the smallest steps of a ladder, which show rounding and nothing else
 
 
@@ -185,17 +186,18 @@ class Differences:
         """Measure with a ladder of steps; return the slope on which neighbours agree best.
 
         If the function bends between x and the ends of the longer steps, the slope that the
-        shorter ones agree on follows as a second opinion.
+        shorter ones agree on follows as another opinion.
         """
         steps = _ladder(direction.scale, direction.size, self.epsilon)
         found = [self.measure(direction, step) for step in steps]
         opinions = [_agreement(steps, found, direction.scale, most_doubt)]
-        bent = [k for k, slope in enumerate(found) if slope.bends(0.1)]
-        if bent and bent[-1] < len(steps) - 3:
-            rest = slice(bent[-1] + 1, None)
-            near = _agreement(steps[rest], found[rest], direction.scale, most_doubt)
-            if near.uncertainty <= most_doubt:
-                opinions.append(near)
+        for share in _BENT:
+            bent = [k for k, slope in enumerate(found) if slope.bends(share)]
+            if bent and bent[-1] < len(steps) - 3:
+                rest = slice(bent[-1] + 1, None)
+                near = _agreement(steps[rest], found[rest], direction.scale, most_doubt)
+                if near.uncertainty <= most_doubt:
+                    opinions.append(near)
         return opinions
 
 

@@ -9,8 +9,12 @@ Shapes below are those of channels_last arrays; with channels_first in the geome
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
@@ -256,8 +260,9 @@ def separable_forward(
     pointwise_kernel: Array,
     bias: Array | None,
     geometry: ConvGeometry,
+    relu: bool = False,
 ) -> Array:
-    """Depthwise, then pointwise, then bias, in one pass.
+    """Depthwise, then pointwise, then bias, then perhaps ReLU, in one pass.
 
     Parameters
     ----------
@@ -267,6 +272,9 @@ def separable_forward(
     bias : ndarray (F,), or None
     geometry : ConvGeometry
         Of the depthwise step; the pointwise step has no strides, padding or dilation.
+    relu : bool
+        Whether negative results become 0. A backend that has no such argument gets it done
+        afterwards.
 
     Returns
     -------
@@ -283,16 +291,22 @@ def separable_forward(
     _, channels, _ = check_input(x, geometry)
     check_kernel(depthwise_kernel, geometry, channels)
     check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], bias)
-    return cast(
-        Array,
-        function(
-            plain(x),
-            plain(depthwise_kernel),
-            plain(pointwise_kernel),
-            plain_or_none(bias),
-            geometry,
-        ),
+    fused = {"relu": True} if relu and _takes_relu(function) else {}
+    y = function(
+        plain(x),
+        plain(depthwise_kernel),
+        plain(pointwise_kernel),
+        plain_or_none(bias),
+        geometry,
+        **fused,
     )
+    return cast(Array, np.maximum(y, 0) if relu and not fused else y)
+
+
+@functools.cache
+def _takes_relu(function: Callable[..., Any]) -> bool:
+    """Whether a backend's function can end with ReLU by itself."""
+    return "relu" in inspect.signature(function).parameters
 
 
 def separable_backward(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minigrad import _validate, ops
+from minigrad import _validate, activations, ops
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Parameter
 from minigrad.layers.conv2d import Conv2D
@@ -198,10 +198,16 @@ class SeparableConv2D(DepthwiseBase):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return ``activation(separable convolution of inputs + bias)``."""
+        fused = self.activation is activations.relu  # in one pass with the convolution
         outputs = ops.separable_conv2d(
-            inputs, self.depthwise_kernel, self.pointwise_kernel, self.bias, **self._window
+            inputs,
+            self.depthwise_kernel,
+            self.pointwise_kernel,
+            self.bias,
+            **self._window,
+            activation="relu" if fused else None,
         )
-        result: Tensor = self.activation(outputs)
+        result: Tensor = outputs if fused else self.activation(outputs)
         return result
 
     def to_conv2d(self) -> Conv2D:

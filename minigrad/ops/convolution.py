@@ -36,6 +36,7 @@ from minigrad.ops.convolution_arguments import (
     images,
     same_dtype,
 )
+from minigrad.ops.piecewise import pass_positive, where_positive
 from minigrad.ops.shape import broadcast_to, reshape
 
 # --- depthwise: three bilinear maps -----------------------------------------------------------
@@ -163,6 +164,42 @@ def _separable(
     return kernels.separable_forward(x, depthwise_kernel, pointwise_kernel, bias, geometry)
 
 
+def _separable_relu_fused(
+    g: Any,
+    out: Any,
+    x: Any,
+    depthwise_kernel: Any,
+    pointwise_kernel: Any,
+    geometry: ConvGeometry,
+    wants: tuple[bool, ...],
+    spare: bool,
+) -> tuple[Any, ...]:
+    """Return what `_separable_fused` does, from the gradient that ReLU lets through."""
+    passed = where_positive(g, out, spare)
+    return _separable_fused(passed, x, depthwise_kernel, pointwise_kernel, geometry, wants)
+
+
+@primitive(
+    x=lambda g, out, depthwise_kernel, pointwise_kernel, geometry: _depthwise_input_grad(
+        _deep(pass_positive(g, out.data), pointwise_kernel, geometry), depthwise_kernel, geometry
+    ),
+    depthwise_kernel=lambda g, out, x, in_shape, pointwise_kernel, geometry: _depthwise_kernel_grad(
+        x, _deep(pass_positive(g, out.data), pointwise_kernel, geometry), geometry, in_shape[3]
+    ),
+    pointwise_kernel=lambda g, out, x, depthwise_kernel, geometry: _pointwise_kernel_grad(
+        _depthwise(x, depthwise_kernel, geometry), pass_positive(g, out.data), geometry.data_format
+    ),
+    bias=lambda g, out, geometry: _bias_grad(pass_positive(g, out.data), geometry.data_format),
+    fused=_separable_relu_fused,
+)
+def _separable_relu(
+    x: Any, depthwise_kernel: Any, pointwise_kernel: Any, bias: Any, geometry: ConvGeometry
+) -> Any:
+    return kernels.separable_forward(
+        x, depthwise_kernel, pointwise_kernel, bias, geometry, relu=True
+    )
+
+
 # --- public -----------------------------------------------------------------------------------
 
 
@@ -269,6 +306,7 @@ def separable_conv2d(
     padding: Any = "valid",
     dilation_rate: Any = 1,
     data_format: Any = "channels_last",
+    activation: Any = None,
 ) -> Tensor:
     """Depthwise convolution, then pointwise convolution, then bias, in one pass.
 
@@ -286,6 +324,9 @@ def separable_conv2d(
     strides, dilation_rate, padding, data_format
         As in `depthwise_conv2d`. Strides together with dilation are computed here, although
         `minigrad.layers.SeparableConv2D` refuses them as Keras does.
+    activation : None or "relu"
+        With "relu", negative results become 0 on their way to memory: the same as
+        ``relu(separable_conv2d(...))``, without reading and writing them once more.
 
     Returns
     -------
@@ -308,6 +349,11 @@ def separable_conv2d(
     array([[45., 39.],
            [66., 50.]], dtype=float32)
     """
+    if activation not in (None, "relu"):
+        raise ValueError(
+            "The fused activation is None or 'relu'; apply others to the result. "
+            f"Received: activation={activation!r}"
+        )
     data_format = _validate.data_format(data_format)
     x = images(x)
     depthwise_kernel = check_depthwise_kernel(depthwise_kernel, x, data_format)
@@ -318,4 +364,5 @@ def separable_conv2d(
         True, x=x, depthwise_kernel=depthwise_kernel, pointwise_kernel=pointwise_kernel, bias=bias
     )
     geometry = geometry_of(x, depthwise_kernel, strides, padding, dilation_rate, data_format)
-    return _separable(x, depthwise_kernel, pointwise_kernel, bias, geometry)
+    operation = _separable if activation is None else _separable_relu
+    return operation(x, depthwise_kernel, pointwise_kernel, bias, geometry)

@@ -50,7 +50,7 @@ def sign(x: Operand) -> Any:
     return np.sign(x)
 
 
-def _pass_positive(upstream: Any, y: Any, spare: bool = False) -> Any:
+def where_positive(upstream: Any, y: Any, spare: bool = False) -> Any:
     """Return an array where y is positive, 0 elsewhere; in its place if it is spare."""
     if compiled(y) and upstream.dtype == y.dtype:
         from minigrad.kernels.cpu import activations  # imported when it is needed
@@ -59,14 +59,15 @@ def _pass_positive(upstream: Any, y: Any, spare: bool = False) -> Any:
     return np.where(y > 0, upstream, upstream.dtype.type(0))
 
 
-@primitive(upstream=lambda g, y: _where_positive(g, y))
-def _where_positive(upstream: Any, y: Any) -> Any:
-    return _pass_positive(upstream, y)
+@primitive(upstream=lambda g, y: pass_positive(g, y))
+def pass_positive(upstream: Any, y: Any) -> Any:
+    """Return the same of a tensor, which can be differentiated again."""
+    return where_positive(upstream, y)
 
 
 @primitive(
-    x=lambda g, out: _where_positive(g, out.data),
-    fused=lambda g, out, spare: (_pass_positive(g, out, spare),),
+    x=lambda g, out: pass_positive(g, out.data),
+    fused=lambda g, out, spare: (where_positive(g, out, spare),),
 )
 def relu(x: Operand) -> Any:
     """Return max(x, 0); the derivative at 0 is 0.

@@ -117,3 +117,8 @@ def test_selection() -> None:
     assert repr(chosen) == "Exercises(1 wrong gradients: relu/keeps-the-first-mask)"
     with pytest.raises(KeyError, match=r"no such exercise; names lists them\. Received: 'relu'"):
         exercises["relu"]
+
+
+def test_it_is_at_hand() -> None:
+    assert mg.gradcheck.exercises is exercises
+    assert mg.gradcheck.precision_lab is not None and mg.gradcheck.nondeterminism_lab is not None

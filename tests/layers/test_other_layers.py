@@ -43,6 +43,19 @@ def test_noise_shape_shares_the_mask() -> None:
     assert layer(np.ones((8, 3)), training=True).shape == (8, 3)
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_spatial_dropout_drops_whole_channels(data_format: str) -> None:
+    layer = layers.SpatialDropout2D(0.25, data_format, seed=2)
+    channels = -1 if data_format == "channels_last" else 1
+    x = np.moveaxis(np.ones((50, 3, 4, 40)), -1, channels)
+    y = np.moveaxis(layer(x, training=True).numpy(), channels, -1)
+    np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
+    np.testing.assert_allclose(np.unique(y), [0.0, 1 / 0.75], rtol=1e-6)
+    # Five standard deviations of the mean of 2,000 throws.
+    assert abs((y[:, 0, 0] == 0).mean() - 0.25) <= 5 * np.sqrt(0.25 * 0.75 / 2000)
+    np.testing.assert_array_equal(layer(x).numpy(), x)
+
+
 def test_dropping_everything() -> None:
     x = tensor(np.ones((3, 3)), requires_grad=True)
     y = layers.Dropout(1.0, dtype="float64")(x, training=True)
@@ -138,3 +151,6 @@ def test_aliases() -> None:
     assert layers.MaxPool2D is layers.MaxPooling2D
     assert layers.GlobalAvgPool2D is layers.GlobalAveragePooling2D
     assert layers.DepthwiseConvolution2D is layers.DepthwiseConv2D
+    assert layers.Convolution2D is layers.Conv2D
+    assert layers.AvgPool2D is layers.AveragePooling2D
+    assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D

@@ -307,3 +307,83 @@ def test_trap_28_pixels_that_no_window_reaches_get_exactly_zero() -> None:
     ops.depthwise_conv2d(x, np.ones((2, 2, 1, 1)), strides=3).sum().backward()
     expected = np.kron(np.ones((2, 2)), [[1, 1, 0], [1, 1, 0], [0, 0, 0]])
     assert x.grad.numpy()[0, :, :, 0].tolist() == expected.tolist()
+
+
+# --- ReLU at the end of the same pass ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["reference", "loops", "cpu"])
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_fused_relu_is_relu_of_the_result(
+    backend: str, data_format: str, dtype: str, channels: int
+) -> None:
+    rng = np.random.default_rng(0)
+    shape = (2, 7, 9, channels) if data_format == "channels_last" else (2, channels, 7, 9)
+    shapes = (shape, (3, 3, channels, 1), (1, 1, channels, 35), (35,))
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+    arrays[0].flat[5] = np.nan
+    results = []
+    for fused in (True, False):
+        inputs = [mg.tensor(array, requires_grad=True) for array in arrays]
+        with use_backend(backend):
+            y = ops.separable_conv2d(
+                *inputs,
+                padding="same",
+                data_format=data_format,
+                activation="relu" if fused else None,
+            )
+            y = y if fused else ops.relu(y)
+            parts = mg.grad(y, inputs, np.ones(y.shape, dtype))
+        results.append([y.numpy(), *(part.numpy() for part in parts)])
+    assert np.isnan(results[0][0]).any() and (results[0][0] == 0).any()
+    for received, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(received, expected)
+
+
+def test_fused_relu_with_sums_in_several_parts() -> None:
+    """Of 800 channels: only the whole sum decides; and an output that goes past the caches."""
+    rng = np.random.default_rng(0)
+    for pixels, channels, filters in (((5, 5), 800, 40), ((260, 260), 4, 32)):
+        shapes = ((1, *pixels, channels), (1, 1, channels, 1), (1, 1, channels, filters))
+        arrays = [rng.integers(-3, 4, shape).astype(np.float32) for shape in shapes]
+        y = ops.separable_conv2d(*arrays, activation="relu").numpy()
+        np.testing.assert_array_equal(y, np.maximum(ops.separable_conv2d(*arrays).numpy(), 0))
+
+
+def test_fused_relu_is_differentiable_twice() -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((1, 4, 4, 2), (3, 3, 2, 1), (1, 1, 2, 3), (3,))
+    inputs = [mg.tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
+
+    def layer(*inputs: Any) -> Any:
+        return ops.separable_conv2d(*inputs, padding="same", activation="relu")
+
+    assert mg.gradcheck(layer, inputs)
+    assert mg.gradgradcheck(layer, inputs)
+
+
+def test_other_activations_are_not_fused() -> None:
+    with pytest.raises(ValueError, match=r"fused activation is None or 'relu'.*'tanh'"):
+        ops.separable_conv2d(
+            np.ones((1, 3, 3, 1)), np.ones((3, 3, 1, 1)), np.ones((1, 1, 1, 1)), activation="tanh"
+        )
+
+
+def test_the_layer_fuses_relu(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    forward = ops.separable_conv2d
+
+    def spy(*args: Any, **options: Any) -> Any:
+        asked.append(options["activation"])
+        return forward(*args, **options)
+
+    monkeypatch.setattr(ops, "separable_conv2d", spy)
+    x = np.random.default_rng(0).standard_normal((1, 5, 5, 2)).astype(np.float32)
+    for activation in ("relu", "tanh"):
+        layer = mg.layers.SeparableConv2D(4, 3, activation=activation)
+        y = layer(x)
+        layer.activation = mg.activations.linear
+        np.testing.assert_array_equal(y.numpy(), getattr(ops, activation)(layer(x)).numpy())
+    assert asked == ["relu", None, None, None]

@@ -103,7 +103,7 @@ def nondeterminism_lab(
 
     Examples
     --------
-    >>> from minigrad.gradcheck.labs import nondeterminism_lab
+    >>> from minigrad.gradcheck import nondeterminism_lab
     >>> lab = nondeterminism_lab(50, 256, draw=False)
     >>> lab.largest > 0, lab.repeated, int(abs(lab.integers).max())
     (True, True, 0)

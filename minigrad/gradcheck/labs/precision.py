@@ -114,7 +114,7 @@ def precision_lab(
 
     Examples
     --------
-    >>> from minigrad.gradcheck.labs import precision_lab
+    >>> from minigrad.gradcheck import precision_lab
     >>> lab = precision_lab("channels", (4, 1024), draw=False)
     >>> bool(lab.errors["naive"][1] > 5 * lab.errors["wide"][1])
     True

@@ -50,7 +50,7 @@ class Exercise:
     Examples
     --------
     >>> import minigrad as mg
-    >>> from minigrad.gradcheck.zoo import exercises
+    >>> from minigrad.gradcheck import exercises
     >>> exercise = exercises["dense/keeps-one-example"]
     >>> print(exercise.hint)
     The gradient of 'bias' is wrong.
@@ -172,7 +172,7 @@ class Exercises(Sequence[Exercise]):
 
     Examples
     --------
-    >>> from minigrad.gradcheck.zoo import exercises
+    >>> from minigrad.gradcheck import exercises
     >>> exercises["dense/keeps-one-example"].difficulty
     1
     >>> {exercise.operation for exercise in exercises.select(operation="softmax", difficulty=2)}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row
 from minigrad.kernels.cpu.layout import (
@@ -32,6 +33,7 @@ from minigrad.kernels.cpu.rows import (
     repeats,
 )
 from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.windows import features_of_few_channels
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
@@ -150,9 +152,9 @@ def _forward_run(
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
-    channels, multiplier, _, pixels, run = sizes[12:17]
-    first, features = number * run, channels * multiplier
-    count = min(run, pixels - first)
+    channels, multiplier, _, pixels = sizes[12:16]
+    features = channels * multiplier
+    first, count = run_of(number, sizes[24], pixels)
     target = at(pointer(y), first * features)
     if multiplier == 1:
         features_of_pixels(pointer(x), pointer(k), target, first, count, sizes, channels, 1)
@@ -225,6 +227,9 @@ def features_of_pixels(
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    if 0 < channels < lanes(x) and multiplier == 1:
+        features_of_few_channels(x, k, y, first, count, numbers, channels)
+        return
     hop = channels * repeats(x, channels)
     features = channels * multiplier
     offsets = np.empty(2 * kh * kw, np.int64)

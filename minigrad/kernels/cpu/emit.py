@@ -145,13 +145,20 @@ class Code:
         zeros = ir.Constant(self.vector, [0.0] * self.lanes)
         return self.builder.call(load, [address, ir.Constant(align, self.bytes), mask, zeros])
 
-    def store(self, pointer: Any, index: Any, vector: int, value: Any) -> None:
+    def store(
+        self, pointer: Any, index: Any, vector: int, value: Any, past_caches: bool = False
+    ) -> None:
         """Store vector number `vector` of a row, masked if n is given."""
         index = self.offset(index, (1, self.constant(vector * self.lanes)))
         address = self.builder.gep(pointer, [index])
         address = self.builder.bitcast(address, self.vector.as_pointer())
         if self.n is None:
-            self.builder.store(value, address, align=self.bytes)
+            align = VECTOR_BYTES if past_caches else self.bytes
+            instruction = self.builder.store(value, address, align=align)
+            if past_caches:
+                one = ir.Constant(ir.IntType(32), 1)
+                node = self.builder.module.add_metadata([one])
+                instruction.set_metadata("nontemporal", node)
             return
         mask = self.mask(vector)
         align = ir.IntType(32)

@@ -21,13 +21,26 @@ from minigrad.kernels.cpu.simd import (
     lanes,
     load_square,
     load_tile,
+    positive,
     repeat_row,
     store_tile,
+    stream_tile,
     zero_tile,
 )
 
-__all__ = ["TALL", "add_column_sums", "add_transposed_product", "clear", "multiply", "pack_panel"]
+__all__ = [
+    "STEP",
+    "TALL",
+    "add_column_sums",
+    "add_transposed_product",
+    "clear",
+    "multiply",
+    "pack_panel",
+    "run_of",
+]
 
+STEP = 12
+"""Pixels that runs are made of: whole tiles."""
 # AVX2 has 16 registers, the others 32: a tile, two vectors of b and one of a must fit.
 TALL = 6 if VECTOR_BYTES == 32 else 12
 TALL_WIDE, TALL_NARROW = Static(TALL, 2), Static(TALL, 1)
@@ -44,6 +57,14 @@ SUM_DEPTH = 32
 
 
 @kernel(inner=True)
+def run_of(number: int, runs: int, pixels: int) -> tuple[int, int]:
+    """Return the first pixel of a run, and how many it has; all but the last are whole tiles."""
+    tiles = (pixels + STEP - 1) // STEP
+    first = number * tiles // runs * STEP
+    return first, min(pixels, (number + 1) * tiles // runs * STEP) - first
+
+
+@kernel(inner=True)
 def multiply(
     a: Pointer,
     lda: int,
@@ -54,14 +75,21 @@ def multiply(
     bias: Pointer,
     out: Pointer,
     ldo: int,
+    stream: bool = False,
+    relu: bool = False,
 ) -> None:
-    """Compute out = a b + bias, with row steps lda and ldo, and b packed."""
+    """Compute out = a b + bias, with row steps lda and ldo, and b packed.
+
+    Where `stream` is true, whole tiles go past the caches into memory: see `simd.streams`. Where
+    `relu` is true, negative elements become 0 on their way.
+    """
     width = 2 * lanes(a)
     for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
         _product(
             at(a, start), 1, lda, rows, min(DEPTH, depth - start),
             at(packed, start * width), width, depth * width, columns,
-            bias, start == 0, out, ldo,
+            bias, start == 0, out, ldo, stream and depth <= DEPTH,
+            relu and start + DEPTH >= depth,
         )  # fmt: skip
 
 
@@ -81,7 +109,7 @@ def add_transposed_product(
     for start in range(0, depth, TRANSPOSED_DEPTH):
         _product(
             at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
-            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo,
+            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo, False, False,
         )  # fmt: skip
 
 
@@ -100,6 +128,8 @@ def _product(
     begin: bool,
     out: Pointer,
     ldo: int,
+    stream: bool,
+    relu: bool,
 ) -> None:
     """Compute out = a b + bias, or out += a b where `begin` is false.
 
@@ -113,20 +143,20 @@ def _product(
         single = rows - rows % TALL % 4
         if columns - j >= 2 * one:
             _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, None)  # fmt: skip
+                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
             continue
         for v in range(0, columns - j, one):
             n = columns - j - v
             _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
             _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
             _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, n)  # fmt: skip
+                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
 
 
 @kernel(inner=True)
@@ -145,6 +175,8 @@ def _tiles(
     begin: bool,
     out: Pointer,
     ldo: int,
+    stream: bool,
+    relu: bool,
     n: int | None,
 ) -> None:
     """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
@@ -157,7 +189,12 @@ def _tiles(
         if not begin:
             # Only now: adding each product to a long sum would round it to that sum's precision.
             tile = add_tile(tile, load_tile(shape, out, i * ldo, ldo, n))
-        store_tile(tile, out, i * ldo, ldo, n)
+        if relu:
+            tile = positive(tile)
+        if stream:
+            stream_tile(tile, out, i * ldo, ldo, n)
+        else:
+            store_tile(tile, out, i * ldo, ldo, n)
 
 
 @kernel(inner=True)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.cpu.gemm import STEP
 from minigrad.kernels.cpu.layout import Array, Numbers
 from minigrad.kernels.cpu.simd import VECTOR_BYTES
 from minigrad.kernels.geometry import ConvGeometry
@@ -24,8 +25,12 @@ GROUP_BYTES = 4 * 1024 * 1024
 MOST_CHUNKS = 16
 """Parts of a sum over pixels: a power of two, so that threads get equal shares."""
 WORK_PER_CHUNK = 1 << 18
+WORK_PER_RUN = 1 << 20
+"""Multiply-adds from which more runs are made, for more threads."""
 PIXELS_PER_CHUNK = 256
 """Fewer, and adding up the chunks' sums would take longer than computing them."""
+LARGE_OUTPUT = 1 << 23
+"""Bytes from which an output is not kept in the caches: the next layer would not find it there."""
 LARGEST_BY_RUNS = 1 << 16
 """Elements of Q from which its gradient is summed by blocks."""
 BLOCK = (192, 128)
@@ -67,8 +72,9 @@ def separable_plan(
     multiplier: int,
     filters: int,
     dtype: np.dtype[Any],
+    relu: bool = False,
 ) -> Plan:
-    """Return the plan for a separable convolution."""
+    """Return the plan for a separable convolution, with ReLU at its end or without."""
     lanes = VECTOR_BYTES // dtype.itemsize
     height, width = geometry.output_size
     repeats = lanes if channels < lanes else 1
@@ -76,6 +82,7 @@ def separable_plan(
     image = height * width
     run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
+    runs = _balanced(batch * image, run, work)
     by_blocks = features * filters > LARGEST_BY_RUNS
     group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
     group = -(-batch // -(-batch // group)) if batch > 0 else 1  # groups of nearly equal size
@@ -93,7 +100,7 @@ def separable_plan(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *block, bands, images, begin),
+                *(chunks, by_blocks, *block, bands, images, begin, runs, relu),
             ],
             dtype=np.int64,
         )
@@ -113,7 +120,7 @@ def separable_plan(
         packed=panels * 2 * lanes * features,
         panels_transposed=panels_transposed,
         packed_transposed=panels_transposed * 2 * lanes * filters,
-        runs=-(-batch * image // run),
+        runs=runs,
         zeros=zeros,
         sizes=sizes(batch, True),
         groups=tuple((a, b, sizes(b - a, a == 0)) for a, b in bounds),
@@ -123,6 +130,17 @@ def separable_plan(
         blocks=down * across,
         bands=bands,
     )
+
+
+def _balanced(pixels: int, run: int, work: int) -> int:
+    """Return in how many runs of at most about `run` pixels to cut the pixels.
+
+    Powers of two, then multiples of eight: 17 runs would keep one of two threads waiting. Runs are
+    cut between tiles (`gemm.run_of`), so that they are alike.
+    """
+    runs = max(-(-pixels // run), min(8, work // WORK_PER_RUN))
+    runs = 1 << (runs - 1).bit_length() if 1 <= runs <= 8 else -(-runs // 8) * 8
+    return min(runs, -(-pixels // STEP))
 
 
 class ProductPlan(NamedTuple):
@@ -137,7 +155,7 @@ class ProductPlan(NamedTuple):
     blocks: int
     zeros: Array
     sizes: Numbers
-    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block."""
+    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block, runs."""
 
 
 @lru_cache(maxsize=1024)
@@ -151,6 +169,7 @@ def pointwise_plan(
     lanes = VECTOR_BYTES // dtype.itemsize
     work = pixels * depth * outputs
     run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
+    runs = _balanced(pixels, run, work)
     by_blocks = depth * outputs > LARGEST_BY_RUNS
     chunks = 1 if by_blocks else _chunks(work, pixels, PIXELS_PER_CHUNK)
     height, width = max(1, depth), max(1, outputs)
@@ -158,7 +177,7 @@ def pointwise_plan(
         height, width = _even(depth, BLOCK[0], 12), _even(outputs, BLOCK[1], 2 * lanes)
     panels = -(-outputs // (2 * lanes))
     sizes = np.array(
-        [pixels, depth, outputs, row, column, run, chunks, height, width], dtype=np.int64
+        [pixels, depth, outputs, row, column, run, chunks, height, width, runs], dtype=np.int64
     )
     zeros = np.zeros(max(depth, outputs), dtype)
     sizes.setflags(write=False)
@@ -167,7 +186,7 @@ def pointwise_plan(
         work=work,
         panels=panels,
         packed=panels * 2 * lanes * depth,
-        runs=-(-pixels // run),
+        runs=runs,
         chunks=chunks,
         blocks=-(-depth // height) * -(-outputs // width),
         zeros=zeros,

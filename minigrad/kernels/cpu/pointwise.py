@@ -15,12 +15,13 @@ from minigrad.kernels.cpu.gemm import (
     add_transposed_product,
     multiply,
     pack_panel,
+    run_of,
 )
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.plan import pointwise_plan
-from minigrad.kernels.cpu.simd import at, pointer
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, pointwise_plan
+from minigrad.kernels.cpu.simd import at, drain, pointer, streams
 
 __all__ = ["bias_grad", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad"]
 
@@ -103,12 +104,15 @@ def _forward_run(
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of pixels."""
-    pixels, depth, outputs, run = sizes[0], sizes[1], sizes[2], sizes[5]
-    first = number * run
+    pixels, depth, outputs = sizes[0], sizes[1], sizes[2]
+    first, count = run_of(number, sizes[9], pixels)
+    large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), outputs)
     multiply(
-        at(pointer(x), first * depth), depth, min(run, pixels - first), depth, pointer(packed),
-        outputs, pointer(bias), at(pointer(y), first * outputs), outputs,
+        at(pointer(x), first * depth), depth, count, depth, pointer(packed),
+        outputs, pointer(bias), at(pointer(y), first * outputs), outputs, large,
     )  # fmt: skip
+    if large:
+        drain()
 
 
 @kernel(parallel=True)

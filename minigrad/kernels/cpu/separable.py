@@ -36,6 +36,7 @@ from minigrad.kernels.cpu.gemm import (
     clear,
     multiply,
     pack_panel,
+    run_of,
 )
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import (
@@ -48,9 +49,9 @@ from minigrad.kernels.cpu.layout import (
     to_last,
 )
 from minigrad.kernels.cpu.memory import empty
-from minigrad.kernels.cpu.plan import separable_plan
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
-from minigrad.kernels.cpu.simd import at, keep, pointer
+from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
@@ -62,6 +63,7 @@ def separable_forward(
     pointwise_kernel: Array,
     bias: Array | None,
     geometry: ConvGeometry,
+    relu: bool = False,
 ) -> Array:
     """Return the separable convolution; see `minigrad.kernels.separable_forward`."""
     x = to_last(x, geometry.data_format)
@@ -70,7 +72,7 @@ def separable_forward(
         depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     plan = separable_plan(
-        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype
+        geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
     wide, packed = empty(plan.wide, x.dtype), empty(plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
@@ -198,16 +200,19 @@ def _forward_run(
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
-    channels, multiplier, filters, pixels, run = sizes[12:17]
-    features, first = channels * multiplier, number * run
-    count = min(run, pixels - first)
-    scratch = np.empty(run * features, x.dtype)
+    channels, multiplier, filters, pixels = sizes[12:16]
+    features = channels * multiplier
+    first, count = run_of(number, sizes[24], pixels)
+    large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), filters)
+    scratch = np.empty(count * features, x.dtype)
     t = pointer(scratch)
     features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
     multiply(
         t, features, count, features, pointer(packed), filters, pointer(bias),
-        at(pointer(y), first * filters), filters,
+        at(pointer(y), first * filters), filters, large, sizes[25] != 0,
     )  # fmt: skip
+    if large:
+        drain()
     keep(scratch)
 
 

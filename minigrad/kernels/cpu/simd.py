@@ -34,6 +34,7 @@ __all__ = [
     "add_taps",
     "add_tile",
     "at",
+    "drain",
     "fold",
     "keep",
     "lanes",
@@ -41,8 +42,11 @@ __all__ = [
     "load_square",
     "load_tile",
     "pointer",
+    "positive",
     "repeat_row",
     "store_tile",
+    "stream_tile",
+    "streams",
     "zero_tile",
 ]
 
@@ -182,6 +186,50 @@ def store_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -
     return types.void(tile, target, types.intp, types.intp, n), generate
 
 
+@_operation
+def stream_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -> Any:
+    """Write a tile past the caches, where rows start at multiples of a vector; then `drain`.
+
+    A cache would first read from memory what is about to be overwritten. Masked rows go there as
+    usual.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, data, start, stride, count = arguments
+        code = Code(context, builder, target.dtype, None if _is_none(n) else count)
+        for number, value in enumerate(code.unpack(values)):
+            r, v = divmod(number, tile.vectors)
+            code.store(data, code.offset(start, (r, stride)), v, value, past_caches=True)
+        return context.get_dummy_value()
+
+    return types.void(tile, target, types.intp, types.intp, n), generate
+
+
+@_operation
+def streams(typing: Any, target: Any, step: Any) -> Any:
+    """Return whether rows from a pointer on, with a step, start at multiples of a vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        integer = ir.IntType(64)
+        address = builder.ptrtoint(arguments[0], integer)
+        offset = builder.mul(arguments[1], ir.Constant(integer, target.dtype.bitwidth // 8))
+        rest = builder.and_(builder.or_(address, offset), ir.Constant(integer, VECTOR_BYTES - 1))
+        return builder.icmp_signed("==", rest, ir.Constant(integer, 0))
+
+    return types.boolean(target, types.intp), generate
+
+
+@_operation
+def drain(typing: Any) -> Any:
+    """Let other threads see what was written past the caches."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 # --- arithmetic -------------------------------------------------------------------------------
 
 
@@ -195,6 +243,21 @@ def add_tile(typing: Any, a: Any, b: Any) -> Any:
         return code.pack([builder.fadd(x, y) for x, y in pairs])
 
     return a(a, b), generate
+
+
+@_operation
+def positive(typing: Any, tile: Any) -> Any:
+    """Return a tile with 0 in place of what is negative; NaN stays NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, tile.dtype)
+        zeros = ir.Constant(code.vector, [0.0] * code.lanes)
+        values = code.unpack(arguments[0])
+        negative = [builder.fcmp_ordered("<=", value, zeros) for value in values]
+        pairs = zip(negative, values, strict=True)
+        return code.pack([builder.select(is_low, zeros, value) for is_low, value in pairs])
+
+    return tile(tile), generate
 
 
 @_operation

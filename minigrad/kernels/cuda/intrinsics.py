@@ -36,7 +36,6 @@ def _aligner() -> Any:
     from llvmlite import ir
     from numba import types
 
-    @runtime.intrinsic
     def align_shared(typingctx: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             for value in builder.module.global_values:
@@ -46,7 +45,7 @@ def _aligner() -> Any:
 
         return types.void(), generate
 
-    return align_shared
+    return runtime.intrinsic(align_shared)
 
 
 align_shared: Any = _aligner()
@@ -99,7 +98,6 @@ def _compiled(width: int) -> tuple[Any, Any]:
             kind.dtype.bitwidth // 8
         )
 
-    @runtime.intrinsic
     def load(typingctx: Any, target: Any, to: Any, source: Any, start: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             kind, size = vector(context, source)
@@ -113,7 +111,6 @@ def _compiled(width: int) -> tuple[Any, Any]:
 
         return types.void(target, to, source, start), generate
 
-    @runtime.intrinsic
     def store(typingctx: Any, target: Any, to: Any, source: Any, start: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             kind, size = vector(context, target)
@@ -128,4 +125,4 @@ def _compiled(width: int) -> tuple[Any, Any]:
 
         return types.void(target, to, source, start), generate
 
-    return load, store
+    return runtime.intrinsic(load), runtime.intrinsic(store)

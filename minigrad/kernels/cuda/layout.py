@@ -98,10 +98,9 @@ def vector_width(sizes: tuple[int, ...], *arrays: Array) -> int:
 
 def _address(array: Array) -> int:
     """Return where an array starts, within a vector."""
-    interface = getattr(array, "__cuda_array_interface__", None)
-    if interface is None:
-        interface = getattr(array, "host", array).__array_interface__
-    return int(interface["data"][0]) % VECTOR_BYTES
+    memory: Any = getattr(array, "host", array)  # NumPy's, in the simulator
+    name = "__array_interface__" if isinstance(memory, np.ndarray) else "__cuda_array_interface__"
+    return int(getattr(memory, name)["data"][0]) % VECTOR_BYTES
 
 
 # --- division by a number that is known at launch ---------------------------------------------

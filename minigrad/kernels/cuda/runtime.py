@@ -16,6 +16,7 @@ module globals that are the module `cuda`, and nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import os
@@ -93,18 +94,10 @@ def _line(error: object) -> str:
 
 
 cuda: Any = _import()
-
-
-def _intrinsic() -> Any:
-    """Return the decorator for functions written in LLVM's language, or None without a compiler."""
-    try:
-        from numba.cuda.extending import intrinsic
-    except Exception:
-        return None
-    return intrinsic
-
-
-intrinsic: Any = _intrinsic()
+intrinsic: Any = None
+"""The decorator for functions written in LLVM's language, where there is a compiler."""
+with contextlib.suppress(Exception):
+    from numba.cuda.extending import intrinsic
 
 
 def simulated() -> bool:

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 KERNELS = ROOT / "minigrad" / "kernels" / "cuda"
 HALVES = ("float64", "not float64")  # about as much work each
-NOT_KERNELS = ("runtime.py", "intrinsics.py")  # the simulator has another half of these
+NOT_KERNELS = ("runtime.py", "intrinsics.py", "probe.py")  # for the most part about real GPUs
 
 
 @pytest.mark.skipif(importlib.util.find_spec("coverage") is None, reason="needs coverage.py")

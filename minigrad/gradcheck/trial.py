@@ -1,0 +1,278 @@
+"""A function and its gradient on trial at one point, and everything that is asked of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad.gradcheck import narrow, properties
+from minigrad.gradcheck.compare import (
+    Comparison,
+    Judge,
+    Options,
+    directions,
+    elements,
+    random_like,
+)
+from minigrad.gradcheck.curve import step_curve
+from minigrad.gradcheck.diagnose import diagnose
+from minigrad.gradcheck.differences import Differences, scales
+from minigrad.gradcheck.findings import VERDICTS, Diagnosis, InputCheck, Maps
+from minigrad.gradcheck.functions import Checkable
+from minigrad.gradcheck.properties import Fault, Faults
+from minigrad.gradcheck.suspect import Suspect
+
+Array = NDArray[Any]
+
+_ELSEWHERE = 8  # elements that are checked at other points
+_SCATTERED = 8  # points at which the rounding errors of a gradient are looked at
+_MOST_SCATTER = 1e-3  # the most that they excuse, relative to what moves the function most
+_LEAST_SCATTER = 64.0  # in rounding units: sums in another order may differ by that
+_DIAGNOSED = 20_000  # numbers at most in a gradient that gets a diagnosis
+
+
+class Trial:
+    """A function and its gradient at one point, with a random upstream gradient.
+
+    Attributes
+    ----------
+    epsilon : float
+        The rounding unit of the computation.
+    upstream : list of arrays
+        One for each output.
+    gradients : list of arrays or None
+        What is on trial.
+    """
+
+    def __init__(
+        self,
+        function: Checkable,
+        arrays: Sequence[Array],
+        outputs: Sequence[Array],
+        names: Sequence[str],
+        options: Options,
+    ) -> None:
+        self.function, self.arrays, self.outputs = function, list(arrays), list(outputs)
+        self.names, self.options = list(names), options
+        floats = [a for a in (*arrays, *outputs) if a.dtype.kind == "f"]
+        self.epsilon = max(float(np.finfo(a.dtype).eps) for a in floats)
+        self.upstream = random_upstream(outputs, options.seed)
+        self._rng = np.random.default_rng(options.seed)
+        self.gradients, self._repetition = properties.repetition_faults(
+            function, arrays, self.upstream, names, options.nondet_tol
+        )
+
+    def faults(self, given: Sequence[Array]) -> tuple[Faults, list[str]]:
+        """Return what is wrong with each input's gradient without measuring, and notes."""
+        forms: Faults = {}
+        for k, array in enumerate(self.arrays):
+            if array.dtype.kind == "f":
+                fault = properties.form_fault(self.names[k], self.gradients[k], array)
+                forms |= {} if fault is None else {k: fault}
+        basic = (self.function, self.arrays, self.upstream)
+        linear = properties.upstream_faults(*basic, self.gradients, self._own_noise)
+        loose, remarks = properties.layout_faults(*basic, self.gradients, self._own_noise)
+        if all(a.dtype == b.dtype for a, b in zip(given, self.arrays, strict=True)):
+            narrowed: Faults = {}
+        else:
+            narrowed = narrow.faults(
+                self.function, given, self.arrays, self.upstream, self.gradients, self.names
+            )
+        changed = properties.change_faults(self.function, self.names)
+        # What comes later is said first.
+        faults = changed | loose | linear | narrowed | self._repetition | forms
+        return faults, remarks
+
+    def check(self, k: int, fault: Fault | None) -> InputCheck:
+        """Compare the gradient of input ``k`` with slopes, and report what is found."""
+        x, options = self.arrays[k], self.options
+        gradient = self.gradients[k]
+        comparable = (
+            gradient is not None and gradient.shape == x.shape and np.isfinite(gradient).all()
+        )
+        where = directions(x, options.mode, self._rng)
+        if not comparable or not where:
+            return self._unmeasured(k, fault)
+        differences = self.differences(k)
+        judge = Judge(gradient, x, differences, options)
+        found = judge.compare(where)
+        if any(one.verdict == "fail" for one in found):
+            judge = Judge(gradient, x, differences, options, self._own_noise(k))
+            found = judge.compare(where)
+        if self.function.composed and any(
+            one.verdict == "fail" and one.kink is not None for one in found
+        ):
+            found = self._excused(k, found)
+        joint = None if self.function.composed else judge.together(found)
+        judged = found if joint is None else [*found, joint]
+        worst = max(judged, key=lambda one: (VERDICTS.index(one.verdict), one.badness))
+        if fault is None and worst.verdict != "fail":
+            fault = self._stale(k)
+        diagnosis = None
+        problem = worst.complaint() if worst.verdict == "fail" else None
+        if fault is not None and (problem is None or fault.diagnosis is not None):
+            problem, diagnosis = fault.problem, fault.diagnosis
+        elif problem is not None and not (worst.kink or joint) and x.size <= _DIAGNOSED:
+            diagnosis = self.diagnosis(k)
+        return InputCheck(
+            name=self.names[k],
+            shape=x.shape,
+            dtype=str(x.dtype),
+            index=worst.direction.index,
+            analytic=worst.analytic,
+            numeric=worst.slope.value,
+            error=worst.error,
+            tolerance=worst.tolerance,
+            checks=len(found),
+            problem=problem,
+            kinks=sum(one.verdict == "kink" for one in found),
+            resolution=_resolution(found),
+            diagnosis=diagnosis,
+            maps=_maps(found, x.shape) if options.mode == "full" else None,
+            probe=lambda: step_curve(differences, worst, options.step),
+        )
+
+    def _own_noise(self, k: int) -> Array:
+        return self._noise(k, self.arrays, self.gradients)
+
+    def _noise(self, k: int, arrays: Sequence[Array], gradients: Sequence[Any]) -> Array:
+        """Return how much the gradient scatters as all inputs move by a few rounding units.
+
+        What cancels inside a function leaves rounding errors in its gradient; they change wildly
+        from one point to the next, which a mistake does not.
+        """
+        gradient, most = gradients[k], np.zeros(arrays[k].shape)
+        for _ in range(_SCATTERED):
+            moved = [
+                np.asarray(a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), a.dtype)
+                if a.dtype.kind == "f"
+                else a
+                for a in arrays
+            ]
+            again = self._gradients_at(moved)
+            if again is not None and properties.form_fault("", again[k], gradient) is None:
+                most = np.maximum(most, np.abs(again[k] - gradient))
+        influences = [
+            float(np.abs(g).max(initial=0.0) * scales(a).max(initial=0.0))
+            for g, a in zip(gradients, arrays, strict=True)
+            if properties.form_fault("", g, a) is None
+        ]
+        influence = max(influences, default=0.0) / scales(arrays[k])
+        least, cap = _LEAST_SCATTER * self.epsilon * influence, _MOST_SCATTER * influence
+        return np.asarray(np.clip(_SCATTERED * most, least, cap))
+
+    def _excused(self, k: int, found: list[Comparison]) -> list[Comparison]:
+        """Return the comparisons with kinks excused if the gradient is right beside them."""
+        doubtful = [one.direction.where for one in found if one.verdict == "fail"]
+        near = self._first_wrong(k, properties.nearby(self.arrays, self._rng), doubtful)
+        if near is not None:
+            return found
+        return [
+            one if one.kink is None else replace(one, kink=replace(one.kink, composed=True))
+            for one in found
+        ]
+
+    def _gradients_at(self, arrays: Sequence[Array]) -> list[Any] | None:
+        """Return the gradients at other inputs, or None if they cannot be computed."""
+        found: list[Any] | None = properties.attempt(
+            lambda: self.function.gradients(arrays, self.upstream)
+        )
+        return found
+
+    def _stale(self, k: int) -> Fault | None:
+        """Return what is wrong at other inputs, though all was right at those of the first call."""
+        size = self.arrays[k].size
+        some = self._rng.choice(size, min(size, _ELSEWHERE), replace=False).tolist()
+        wrong = self._first_wrong(k, properties.elsewhere(self.arrays), some)
+        if wrong is None:
+            return None
+        text = (
+            f"the gradient of {self.names[k]} is right when it is computed first, and wrong when "
+            "it is computed again with other inputs: it holds on to something from the first call"
+        )
+        return Fault(f"called again with other inputs, {wrong}", Diagnosis("stale", text))
+
+    def _first_wrong(self, k: int, arrays: list[Array], some: list[Any]) -> str | None:
+        """Return what is wrong with some elements of a gradient at other inputs."""
+        outputs = properties.attempt(lambda: self.function.values(arrays))
+        if outputs is None or [o.shape for o in outputs] != [o.shape for o in self.outputs]:
+            return None
+        gradients = self._gradients_at(arrays)
+        if gradients is None or properties.form_fault("", gradients[k], arrays[k]) is not None:
+            return None
+        if not all(np.isfinite(out).all() for out in outputs):
+            return None
+        differences = self._differences_at(k, arrays, outputs)
+        places = elements(arrays[k])
+        where = [places[i] for i in some if isinstance(i, int)][:_ELSEWHERE]
+        found = Judge(gradients[k], arrays[k], differences, self.options).compare(where)
+        if any(one.verdict == "fail" for one in found):
+            noise = self._noise(k, arrays, gradients)
+            found = Judge(gradients[k], arrays[k], differences, self.options, noise).compare(where)
+        return next((one.complaint() for one in found if one.verdict == "fail"), None)
+
+    def diagnosis(self, k: int) -> Diagnosis | None:
+        """Return what the wrong gradient of input ``k`` is."""
+        suspect = Suspect(
+            k,
+            self.gradients[k],
+            self.function.values,
+            self.arrays,
+            self.names,
+            self.upstream,
+            self.outputs,
+            self.epsilon,
+        )
+        return diagnose(suspect)
+
+    def differences(self, k: int) -> Differences:
+        """Return what measures slopes as input ``k`` moves."""
+        return self._differences_at(k, self.arrays, self.outputs)
+
+    def _differences_at(
+        self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]
+    ) -> Differences:
+        before, after = arrays[:k], arrays[k + 1 :]
+        return Differences(
+            lambda moved: self.function.values([*before, moved, *after]),
+            arrays[k],
+            self.upstream,
+            outputs,
+            self.epsilon,
+        )
+
+    def _unmeasured(self, k: int, fault: Fault | None) -> InputCheck:
+        nan, x = math.nan, self.arrays[k]
+        problem, diagnosis = (None, None) if fault is None else (fault.problem, fault.diagnosis)
+        check = InputCheck(self.names[k], x.shape, str(x.dtype), None, nan, nan, nan, nan, 0)
+        return replace(check, problem=problem, diagnosis=diagnosis)
+
+
+def random_upstream(outputs: Sequence[Array], seed: int) -> list[Array]:
+    """Return one random upstream gradient for each output."""
+    rng = np.random.default_rng([seed, 1])  # a stream of its own: the directions have another
+    return [random_like(out, rng) for out in outputs]
+
+
+def _maps(found: Sequence[Comparison], shape: tuple[int, ...]) -> Maps:
+    def shaped(values: list[Any]) -> Array:
+        return np.array(values).reshape(shape)
+
+    return Maps(
+        analytic=shaped([one.analytic for one in found]),
+        numeric=shaped([one.slope.value for one in found]),
+        tolerance=shaped([one.tolerance for one in found]),
+        verdict=shaped([VERDICTS.index(one.verdict) for one in found]),
+    )
+
+
+def _resolution(found: Sequence[Comparison]) -> float:
+    """Return the largest tolerance relative to the largest slope."""
+    slopes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
+    largest = max(slopes, default=0.0)
+    return max(one.tolerance for one in found) / largest if largest else math.nan
