@@ -171,7 +171,7 @@ def output_shapes(layer: Layer, shapes: Any, words: Mapping[str, Any] | None = N
             f"know its output, and all sizes but the batch must be known. Received: {shapes}"
         )
     zeros = [np.zeros((1, *shape[1:]), layer.dtype) for shape in parts]
-    with no_grad():
+    with no_grad(), np.errstate(all="ignore"):  # the logarithm of these zeros is nobody's worry
         found = layer(zeros if isinstance(shapes, list) else zeros[0], **(words or {}))
     for each in layer._tree():
         each._call_losses = []

@@ -245,7 +245,7 @@ class Model(Trainer):
                 f"All sizes but the first, the batch, must be known to build the model "
                 f"'{self.name}'. Received: input_shape={sizes}"
             )
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):
             self._calling = True
             try:
                 output = Layer.__call__(self, np.zeros((1, *sizes[1:]), self._dtype))

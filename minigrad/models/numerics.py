@@ -72,6 +72,6 @@ def _cause(
             found.append(f"{kind(array)} from {name} in {place}")
 
     x, y, weight = batch
-    with watch(look):
+    with watch(look), np.errstate(all="ignore"):
         model._total_loss(y, model._outputs(x, training=True), weight)
     return found[0] if found else "NaN that did not come again when the batch was computed anew"

@@ -195,7 +195,7 @@ class Sequential(Model):
         except NotImplementedError:
             if not layer.built or None in shape[1:]:
                 raise
-            with no_grad():
+            with no_grad(), np.errstate(all="ignore"):
                 output = layer(np.zeros((1, *shape[1:]), layer.dtype))
             layer._call_losses = []
             return (shape[0], *output.shape[1:])
