@@ -97,7 +97,7 @@ cuda: Any = _import()
 intrinsic: Any = None
 """The decorator for functions written in LLVM's language, where there is a compiler."""
 with contextlib.suppress(Exception):
-    from numba.cuda.extending import intrinsic
+    intrinsic = importlib.import_module("numba.cuda.extending").intrinsic
 
 
 def simulated() -> bool:
