@@ -50,6 +50,8 @@ def diagnose(suspect: Suspect) -> Diagnosis | None:
     if not np.isfinite(right).all():
         return None
     close = _CLOSE if suspect.epsilon < 1e-10 else _LOOSE
+    if np.abs(wrong - right).max() <= close * np.abs(right).max():
+        return None  # whatever explains the right gradient would seem to explain this one
     matches: list[_Match] = []
     tiers = (catalogue.plain, _places, catalogue.upstreams, mistakes.entries, catalogue.scaled)
     for tier in tiers:

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 
 _ROUNDING = 8.0  # a result of size F is taken to be wrong by at most this many units of F * epsilon
 _BENT = (0.1, 1e-4)  # shares by which one-sided slopes differ where a function bends
+_NOTHING = 64.0  # in rounding units: slopes below that may be what is left of terms that cancel
 _TAIL = 5  # the smallest steps of a ladder, which show rounding and nothing else
 
 
@@ -190,19 +191,25 @@ class Differences:
         """
         steps = _ladder(direction.scale, direction.size, self.epsilon)
         found = [self.measure(direction, step) for step in steps]
-        opinions = [_agreement(steps, found, direction.scale, most_doubt)]
+        opinions = [_agreement(steps, found, direction.scale, most_doubt, self.epsilon)]
         for share in _BENT:
             bent = [k for k, slope in enumerate(found) if slope.bends(share)]
             if bent and bent[-1] < len(steps) - 3:
                 rest = slice(bent[-1] + 1, None)
-                near = _agreement(steps[rest], found[rest], direction.scale, most_doubt)
+                near = _agreement(
+                    steps[rest], found[rest], direction.scale, most_doubt, self.epsilon
+                )
                 if near.uncertainty <= most_doubt:
                     opinions.append(near)
         return opinions
 
 
 def _agreement(
-    steps: Sequence[float], found: Sequence[Slope], scale: float, most_doubt: float
+    steps: Sequence[float],
+    found: Sequence[Slope],
+    scale: float,
+    most_doubt: float,
+    epsilon: float,
 ) -> Slope:
     """Return the slope that neighbouring steps agree on best.
 
@@ -227,6 +234,11 @@ def _agreement(
         for slope, step in zip(found[chosen:], steps[chosen:], strict=True)
     ]
     rounding = _ROUNDING * max((s for s in scatter if math.isfinite(s)), default=0.0)
+    values = np.array([slope.value for slope in found if math.isfinite(slope.value)])
+    largest = float(np.abs(values).max(initial=0.0))
+    if largest <= _NOTHING * epsilon and (largest == 0.0 or np.ptp(values) > 1e-3 * largest):
+        # What is left where terms of ordinary size cancel (x y - y x), or round to a constant.
+        rounding += scale * _NOTHING * epsilon
     return Slope(best.value, best.uncertainty + rounding / scale)
 
 
@@ -258,5 +270,5 @@ def _ladder(scale: float, size: float, epsilon: float) -> list[float]:
     smallest = min(scale * 2.0**18 * epsilon, size * best_step(epsilon) or scale)
     while step >= smallest:
         steps.append(step)
-        step /= 4
+        step /= 4.3  # no power of two: that would repeat the same rounding errors at x = 0
     return steps

@@ -64,10 +64,11 @@ def _added(suspect: Suspect, error: Array, bad: Array, close: float) -> Diagnosi
             square = (centred * centred).sum(axis=axes, keepdims=True)
             slope = (centred * error).sum(axis=axes, keepdims=True) / np.where(square, square, 1.0)
             if np.abs(error - level - slope * centred).max() < 0.001 * size:
-                text = f"the gradient of {suspect.name} lacks what comes through the variance"
+                text = f"the gradient of {suspect.name} lacks, or has wrong, "
+                text += "what comes through the variance"
                 both = np.abs(level).max() > 0.001 * size
                 text += " and the mean" if both else ""
-                name = "missing statistics terms" if both else "missing variance term"
+                name = "statistics terms" if both else "variance term"
                 return Diagnosis(name, f"{text} {along}")
     return None
 

@@ -162,9 +162,12 @@ class Trial:
             for g, a in zip(gradients, arrays, strict=True)
             if properties.form_fault("", g, a) is None
         ]
-        influence = max(influences, default=0.0) / scales(arrays[k])
-        least, cap = _LEAST_SCATTER * self.epsilon * influence, _MOST_SCATTER * influence
-        return np.asarray(np.clip(_SCATTERED * most, least, cap))
+        influence = max(influences, default=0.0)
+        pairs = zip(self.outputs, self.upstream, strict=True)  # as large as what may cancel
+        largest = max(influence, *(float(np.abs(o * u).max(initial=0.0)) for o, u in pairs))
+        least, cap = _LEAST_SCATTER * self.epsilon * largest, _MOST_SCATTER * influence
+        scale = scales(arrays[k])
+        return np.asarray(np.maximum(np.minimum(4 * _SCATTERED * most, cap / scale), least / scale))
 
     def _excused(self, k: int, found: list[Comparison]) -> list[Comparison]:
         """Return the comparisons with kinks excused if the gradient is right beside them."""
@@ -188,7 +191,8 @@ class Trial:
         """Return what is wrong at other inputs, though all was right at those of the first call."""
         size = self.arrays[k].size
         some = self._rng.choice(size, min(size, _ELSEWHERE), replace=False).tolist()
-        wrong = self._first_wrong(k, properties.elsewhere(self.arrays), some)
+        other = properties.nearby(properties.elsewhere(self.arrays), self._rng)
+        wrong = self._first_wrong(k, other, some)
         if wrong is None:
             return None
         text = (

@@ -40,13 +40,13 @@ BATCH_NORM = Operation("batch norm", forward, backward, normal((6, 3), (3,), (3,
 bug = BATCH_NORM.bug
 
 
-@bug(1, "x", "missing statistics terms")
+@bug(1, "x", "statistics terms")
 def takes_statistics_for_constants(g: Array, x: Array, gamma: Array, beta: Array) -> Gradients:
     """Forget that mean and variance depend on x."""
     return g * gamma / normalized(x)[1], *backward(g, x, gamma, beta)[1:]
 
 
-@bug(2, "x", "missing variance term")
+@bug(2, "x", "variance term")
 def takes_variance_for_constant(g: Array, x: Array, gamma: Array, beta: Array) -> Gradients:
     """Remember the mean, forget that the variance depends on x."""
     dx = gamma / normalized(x)[1] * (g - g.mean(axis=batch_axes(x)))
