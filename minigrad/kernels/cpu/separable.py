@@ -116,9 +116,10 @@ def separable_backward(
     elif relu is not None:
         _, height, width, _ = plan.shape
         found = repeated(dy)
-        once = found is not None and found[1] == (len(x), height * width, filters)
-        dy = found[0] if found is not None and once else np.ascontiguousarray(dy)
-        plan = separable_plan(*rest, 2 if once else 1)
+        if found is not None and found[1] == (len(x), height * width, filters):
+            dy, plan = found[0].reshape(len(x), filters), separable_plan(*rest, 2)
+        else:
+            dy, plan = np.ascontiguousarray(dy), separable_plan(*rest, 1)
     zeros = plan.zeros
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
     packed = empty(plan.panels_at + plan.packed_transposed, dtype)
