@@ -287,7 +287,8 @@ def _members(parts: Iterable[Any]) -> list[Parameter | Weights]:
     for part in parts:
         if part is None or part is True or part is False:  # most attributes
             continue
-        kind = _kind(type(part))
+        of: Any = type(part)  # for mypy, which takes no class for a dictionary key
+        kind = _kind(of)
         if kind is Parameter:
             found.append(part)
         elif kind is not None and part:
