@@ -167,7 +167,11 @@ class Trainer(Steps):
         verbose = verbosity(verbose)
         seed = random.check_seed(seed)
         followers = checks.callbacks(callbacks)
-        words = {"steps": steps_per_epoch, "inputs": self._inputs, "word": "steps_per_epoch"}
+        words: dict[str, Any] = {
+            "steps": steps_per_epoch,
+            "inputs": self._inputs,
+            "word": "steps_per_epoch",
+        }
         data = source(x, y, sample_weight, size, **words, endless=True)
         validation = checks.validation(validation_data, size, validation_steps, self._inputs)
         fraction = checks.fraction(validation_split)
