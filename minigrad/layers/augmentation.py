@@ -91,7 +91,7 @@ class Resampling(Augmentation):
     def _places(
         self, count: int, size: tuple[int, int], generator: np.random.Generator
     ) -> tuple[Array, Array]:
-        """Return from which rows and columns (float64) the pixels come; they broadcast to (n, h, w)."""
+        """Return the rows and columns, float64, that the pixels come from; they broadcast."""
         raise NotImplementedError
 
     def _change(self, inputs: Tensor, generator: np.random.Generator) -> Tensor:
