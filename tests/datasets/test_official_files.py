@@ -27,7 +27,8 @@ def idx(array: np.ndarray) -> bytes:
     return header + np.array(array.shape, ">u4").tobytes() + array.astype(np.uint8).tobytes()
 
 
-IMAGES = {name: RNG.integers(0, 256, (n, 28, 28), np.uint8) for name, n in (("train", 7), ("t10k", 3))}  # fmt: skip
+COUNTS = {"train": 7, "t10k": 3}
+IMAGES = {name: RNG.integers(0, 256, (n, 28, 28), np.uint8) for name, n in COUNTS.items()}
 LABELS = {name: RNG.integers(0, 10, len(x), np.uint8) for name, x in IMAGES.items()}
 RECORDS = [
     np.concatenate([RNG.integers(0, 10, (2, 1)), RNG.integers(0, 256, (2, 3072))], 1).astype("u1")
