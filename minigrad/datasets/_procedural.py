@@ -21,7 +21,7 @@ class Draws:
     Examples
     --------
     >>> Draws(0, 0).uniform((2,), -1, 1).round(3).tolist(), Draws(0, 0).integers(4, (3,)).tolist()
-    ([0.274, -0.46], [2, 1, 0])
+    ([0.886, -0.367], [3, 1, 2])
     """
 
     def __init__(self, seed: int, stream: int) -> None:

@@ -126,7 +126,7 @@ def test_noise() -> None:
         (lambda: layers.RandomFlip("sideways"), r"mode must be one of .* mode='sideways'"),
         (lambda: layers.RandomFlip(seed=-1), r"seed=-1"),
         (lambda: layers.RandomFlip(data_format="x"), r"data_format"),
-        (lambda: layers.RandomTranslation(-0.1, 0), r"height_factor must be .* -0\.1"),
+        (lambda: layers.RandomTranslation(-0.1, 0), r"height_factor must be .*=-0\.1"),
         (lambda: layers.RandomTranslation(0, (0.2, 0.1)), r"width_factor=\(0\.2, 0\.1\)"),
         (lambda: layers.RandomTranslation(0, "a"), r"width_factor='a'"),
         (lambda: layers.RandomTranslation(0, 0, "mirror"), r"fill_mode='mirror'"),
