@@ -246,7 +246,8 @@ def general(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of any operation."""
     forward = op.forward
     tensor_names = op.vjps.keys()
-    tracked = repeat(True) if op.variadic else [name in op.vjps for name in op.names]
+    # One more than there are names: with too many arguments, the forward complains.
+    tracked = repeat(True) if op.variadic else [*[n in op.vjps for n in op.names], False]
 
     def call(*args: Any, **params: Any) -> Tensor:
         if params and not tensor_names.isdisjoint(params):
