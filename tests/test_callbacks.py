@@ -322,6 +322,28 @@ def test_a_finished_training_is_not_made_again(tmp_path):
     assert equal(third.get_weights(), second.get_weights())
 
 
+class PowerCut(callbacks.Callback):
+    """Fails after the backup of the last epoch, before the training is brought to its end."""
+
+    def on_train_end(self, logs):
+        raise RuntimeError("lights out")
+
+
+def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
+    def train(*more):
+        made = model()
+        stop = callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+        values = Fake([3.0, 1.0, 2.0, 2.0, 0.5, 0.1, 0.1])
+        history = fit(made, values, stop, callbacks.BackupAndRestore(tmp_path), *more, epochs=7)
+        return made.get_weights(), history.epoch
+
+    whole, epochs = train()
+    with pytest.raises(RuntimeError, match="lights out"):
+        train(PowerCut())
+    resumed, again = train()
+    assert epochs == again == [0, 1, 2, 3] and equal(whole, resumed)
+
+
 # --------------------------------------------------------------------------- errors
 
 ERRORS = [

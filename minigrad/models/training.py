@@ -192,6 +192,8 @@ class Trainer(Steps):
         tell(crew, "on_train_begin", {})
         seed = params["seed"]  # these two may have been changed by a callback
         for epoch in range(params["initial_epoch"], epochs):
+            if self.stop_training:
+                break
             tell(crew, "on_epoch_begin", epoch, {})
             order = random.generator(seed, (epoch,)).permutation(len(data)) if shuffle else None
             with Progress(f"Epoch {epoch + 1}/{epochs}", steps, verbose) as progress:
@@ -201,8 +203,6 @@ class Trainer(Steps):
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 progress.finish(logs)
             tell(crew, "on_epoch_end", epoch, logs)
-            if self.stop_training:
-                break
         tell(crew, "on_train_end", logs)
         return history
 
