@@ -85,7 +85,7 @@ class Model(Trainer):
         layers = self.layers
         if (name is None) is (index is None):
             raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
-        if name is None:
+        if index is not None:
             if index not in range(-len(layers), len(layers)):
                 raise ValueError(f"There are {len(layers)} layers. Received: index={index!r}")
             return layers[int(index)]
