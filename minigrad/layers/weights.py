@@ -23,6 +23,7 @@ class Weights:
     when and how they got there.
     """
 
+    is_shared = True  # two models may hold the same one, see `minigrad._registry.sharing`
     _name: str
     _dtype: np.dtype[Any]
     _device: str = "cpu"  # where new weights are made, and what is no tensor yet is taken
