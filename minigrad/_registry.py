@@ -338,7 +338,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
         *most, last = map(repr, similar)
         hint = f"Did you mean {', '.join(most) + ' or ' if most else ''}{last}?"
     else:
-        hint = f"Known names: {', '.join(known)}."
+        once = {_fold(each): each for each in reversed(known)}  # Dense, and not dense as well
+        hint = f"Known names: {', '.join(reversed(once.values()))}."
     return f"Unknown {kind}. {hint} Received: {name!r}"
 
 
