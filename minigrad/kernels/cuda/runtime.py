@@ -240,20 +240,10 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
     Compilation is lazy (it needs a device), without numba's disk cache (which does not see edits in
     other files), and without fast-math: NaN and infinity mean what they mean on the CPU, while
-    multiply-adds are fused in any case. Options that the simulator does not know, such as
-    ``launch_bounds``, are dropped there.
+    multiply-adds are fused in any case. Options are those of ``numba.cuda.jit``; what the simulator
+    does not know, such as ``launch_bounds``, is dropped there.
 
-    Parameters
-    ----------
-    function : callable
-        The kernel, a function of module globals only.
-    **options
-        Those of ``numba.cuda.jit``.
-
-    Returns
-    -------
-    callable
-        The kernel, with the Python function as ``py_func``.
+    The kernel is a function of module globals only; it stays at hand as ``py_func``.
     """
     if function is None:
         return functools.partial(jit, **options)
@@ -308,11 +298,6 @@ def launch(
         Device arrays (the simulator takes NumPy arrays as well) and numbers.
     shared : int
         Bytes of dynamic shared memory.
-
-    Raises
-    ------
-    RuntimeError
-        Where there is no CUDA.
     """
     require()
     if simulated():
@@ -324,10 +309,7 @@ def launch(
 
 
 def _stream() -> Any:
-    """Return CuPy's current stream as numba's: kernels wait for CuPy's, and CuPy's for them.
-
-    CuPy also gives memory back to its pool in the order of that stream.
-    """
+    """Return CuPy's current stream, in whose order its kernels run and its memory is reused."""
     import cupy
 
     pointer = cupy.cuda.get_current_stream().ptr
