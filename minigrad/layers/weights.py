@@ -187,6 +187,8 @@ class Weights:
         From then on it takes NumPy arrays there, too, and makes new weights there. Tensors that it
         is called with must be there already. If it fails, the layer stays as it was.
 
+        `Conv2D` has no kernel for a GPU: there its arrays are copied to the CPU and back.
+
         Parameters
         ----------
         device : "cpu" or "cuda"

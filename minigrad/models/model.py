@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import ops
-from minigrad.autograd import Tensor, constant, no_grad
+from minigrad.autograd import Tensor, constant, move, no_grad
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.layers.symbolic import map_structure
@@ -255,6 +255,8 @@ class Model(Trainer):
     def _tensor(self, value: Any) -> Tensor:
         """Return an input as a tensor; its dtype is the business of the layers inside."""
         found = constant(value)
+        if found is not value:  # it was no tensor yet
+            move([found], self._device)
         if found.dtype.kind in "iu" and not hasattr(value, "dtype"):
             return ops.astype(found, self._dtype)  # plain Python numbers
         return found
