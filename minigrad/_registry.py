@@ -338,8 +338,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
         *most, last = map(repr, similar)
         hint = f"Did you mean {', '.join(most) + ' or ' if most else ''}{last}?"
     else:
-        once = {_fold(each): each for each in reversed(known)}  # Dense, and not dense as well
-        hint = f"Known names: {', '.join(reversed(once.values()))}."
+        once = {_fold(each): each for each in known}  # dense, and not Dense as well
+        hint = f"Known names: {', '.join(once.values())}."
     return f"Unknown {kind}. {hint} Received: {name!r}"
 
 
