@@ -139,6 +139,8 @@ def gradcheck(
     >>> report.passed, round(report.inputs[0].analytic / report.inputs[0].numeric, 6)
     (False, 0.5)
     """
+    if not callable(fn):
+        raise TypeError(f"gradcheck takes a function, layer or model. Received: {fn!r}")
     if gradient is None and isinstance(fn, Layer):
         if check_jvp:
             raise TypeError("check_jvp needs a function of tensors. Received: a layer")

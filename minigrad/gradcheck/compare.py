@@ -42,8 +42,11 @@ class Options:
             )
         for name in ("step", "rtol", "atol", "nondet_tol"):
             value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value >= 0.0):
+            known = value is None or isinstance(value, (int, float, np.number))
+            if not known or (value is not None and not 0.0 <= value < math.inf):
                 raise ValueError(f"{name} must be a finite number >= 0. Received: {name}={value!r}")
+        if not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
+            raise ValueError(f"seed must be an integer >= 0. Received: seed={self.seed!r}")
         if self.step == 0.0:
             raise ValueError(f"step must be positive. Received: step={self.step!r}")
 

@@ -87,6 +87,8 @@ def _check_inputs(given: Sequence[Array], names: Sequence[str]) -> None:
 
 
 def _check_outputs(outputs: Sequence[Array]) -> None:
+    if not outputs:
+        raise TypeError("The function must return at least one output. Received: an empty sequence")
     for out in outputs:
         if out.dtype.kind != "f":
             raise TypeError(

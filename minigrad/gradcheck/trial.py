@@ -167,7 +167,7 @@ class Trial:
         largest = max(influence, *(float(np.abs(o * u).max(initial=0.0)) for o, u in pairs))
         least, cap = _LEAST_SCATTER * self.epsilon * largest, _MOST_SCATTER * influence
         scale = scales(arrays[k])
-        return np.asarray(np.maximum(np.minimum(4 * _SCATTERED * most, cap / scale), least / scale))
+        return np.asarray(np.maximum(np.minimum(8 * _SCATTERED * most, cap / scale), least / scale))
 
     def _excused(self, k: int, found: list[Comparison]) -> list[Comparison]:
         """Return the comparisons with kinks excused if the gradient is right beside them."""

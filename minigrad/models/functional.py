@@ -72,11 +72,11 @@ class Functional(Model):
                     f"named {layer_name!r}"
                 )
         # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(symbol): i for i, c in enumerate(self._calls) for symbol in _flat(c.inputs)}
+        last = {id(s): (s, i) for i, c in enumerate(self._calls) for s in _flat(c.inputs)}
         kept = {id(symbol) for symbol in _flat(self.outputs)}
-        self._drops: list[list[int]] = [[] for _ in self._calls]
-        for symbol, number in last.items():
-            if symbol not in kept:
+        self._drops: list[list[Symbol]] = [[] for _ in self._calls]
+        for symbol, number in last.values():  # symbols, not their ids: a copy has others
+            if id(symbol) not in kept:
                 self._drops[number].append(symbol)
         if isinstance(self.inputs, Symbol):
             self.input_spec = _spec(self.inputs.shape)
@@ -200,7 +200,7 @@ class Functional(Model):
                 results = found if isinstance(call.outputs, list) else [found]
                 values.update(zip(map(id, _flat(call.outputs)), results, strict=True))
             for symbol in drops:
-                del values[symbol]
+                del values[id(symbol)]
         return map_structure(lambda symbol: values[id(symbol)], self.outputs)
 
     def _failure(self, call: LayerCall, arguments: Any, error: Exception) -> ValueError:
