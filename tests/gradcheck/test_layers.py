@@ -129,8 +129,8 @@ def test_the_shape_must_fit():
 def test_a_functional_model_with_several_inputs_and_outputs():
     """The check works on a deep copy, in which symbols are other objects."""
     a, b = mg.Input((3,)), mg.Input((2,))
-    h = layers.Concatenate()([a, b])
-    model = mg.Model([a, b], [layers.Dense(2)(h), layers.Dense(1, activation="tanh")(h)])
+    h = mg.layers.Concatenate()([a, b])
+    model = mg.Model([a, b], [mg.layers.Dense(2)(h), mg.layers.Dense(1, activation="tanh")(h)])
     report = mg.gradcheck(model, [np.ones((3, 3)), np.arange(6.0).reshape(3, 2)])
     assert report, report
     assert [check.name for check in report.inputs][:2] == ["inputs 0", "inputs 1"]
