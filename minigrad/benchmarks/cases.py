@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any, Literal, TypeAlias
@@ -160,6 +161,13 @@ class Network:
 Case: TypeAlias = Convolution | Network
 
 
+def wall_time(step: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    began = time.perf_counter()
+    step()
+    return time.perf_counter() - began
+
+
 @dataclass(frozen=True)
 class Job:
     """One library's way to do a case.
@@ -171,10 +179,13 @@ class Job:
     results : callable
         Does the same once and returns arrays to compare: y; y, dx and the gradients of both kernels
         and the bias; or the losses of the first steps. Images are (N, H, W, C), kernels Keras'.
+    clock : callable
+        Calls a step and returns its seconds; on a GPU, between two events on the device.
     """
 
     step: Callable[[], object]
     results: Callable[[], list[NDArray[Any]]]
+    clock: Callable[[Callable[[], object]], float] = wall_time
 
 
 LISTED = tuple(
@@ -190,6 +201,8 @@ LISTED = tuple(
         "32,8,8,8,16,3,1",
     )
 )
+GPU_BATCHES = (64, 256)
+"""On a GPU, each listed case is measured with these batches."""
 NETWORKS = (
     Network(8, 1, (16, 32), 32),
     Network(28, 1, (32, 64), 64),

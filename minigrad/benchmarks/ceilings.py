@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-__all__ = ["copy_speed", "product_speed"]
+__all__ = ["copy_speed", "gpu_speeds", "product_speed"]
 
 
 def product_speed(size: int = 1536, repeats: int = 12) -> float:
@@ -56,6 +56,35 @@ def copy_speed(threads: int, size: int = 1 << 27, repeats: int = 12) -> float:
             list(pool.map(np.copyto, copies, parts))
 
         return 2.0 * size / _shortest(copy, repeats)
+
+
+def gpu_speeds(size: int = 8192, length: int = 1 << 28, repeats: int = 12) -> dict[str, float]:
+    """Return the speeds of a product and of a copy on a GPU, as `report.Ceilings` takes them.
+
+    Parameters
+    ----------
+    size : int
+        Rows and columns of the float32 matrices; TF32 is off, as CuPy leaves it.
+    length : int
+        How many float32 to copy.
+    repeats : int
+        The fastest of so many counts, by events.
+    """
+    from minigrad.kernels.cuda import runtime  # needs CUDA, or the simulator
+
+    if runtime.simulated():  # on the CPU, where it only has to work
+        size, length = min(size, 64), min(length, 1 << 10)
+    matrix = runtime.upload(np.ones((size, size), np.float32))
+    source, target = runtime.zeros(length, np.float32), runtime.empty(length, np.float32)
+
+    def best(step: Callable[[], object]) -> float:
+        step()
+        return min(runtime.seconds(step) for _ in range(repeats))
+
+    return {
+        "product": 2.0 * size**3 / best(lambda: np.matmul(matrix, matrix)),
+        "copy": 8.0 * length / best(lambda: np.copyto(target, source)),
+    }
 
 
 def _shortest(function: Callable[[], object], repeats: int) -> float:

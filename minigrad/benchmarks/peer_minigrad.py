@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 import minigrad as mg
-from minigrad.benchmarks.cases import CLASSES, Convolution, Job, Network
+from minigrad.benchmarks.cases import CLASSES, Convolution, Job, Network, wall_time
 
 
 class Peer:
     """minigrad, channels last."""
+
+    _device = "cpu"
+    _clock: Callable[[Callable[[], object]], float] = staticmethod(wall_time)
+
+    def use_gpu(self) -> str:
+        """Compute on the GPU from now on; return its name."""
+        from minigrad.kernels.cuda import runtime
+
+        runtime.require()
+        self._device, self._clock = "cuda", runtime.seconds
+        return runtime.device_name()
 
     def set_threads(self, threads: int) -> None:
         """Compute on this many threads."""
@@ -17,24 +30,24 @@ class Peer:
 
     def forward(self, case: Convolution) -> Job:
         """Return the convolution without a tape."""
-        inputs = _inputs(case, requires_grad=False)
+        inputs = self._inputs(case, requires_grad=False)
 
         def step() -> mg.Tensor:
             with mg.no_grad():
                 return _convolve(case, inputs)
 
-        return Job(step, lambda: [step().numpy()])
+        return Job(step, lambda: [step().numpy()], self._clock)
 
     def backward(self, case: Convolution) -> Job:
         """Return the convolution and the gradients of all four inputs."""
-        inputs = _inputs(case, requires_grad=True)
-        dy = mg.tensor(case.arrays()["dy"])
+        inputs = self._inputs(case, requires_grad=True)
+        dy = mg.tensor(case.arrays()["dy"], device=self._device)
 
         def step() -> list[mg.Tensor]:
             y = _convolve(case, inputs)
             return [y, *mg.grad(y, inputs, dy)]
 
-        return Job(step, lambda: [tensor.numpy() for tensor in step()])
+        return Job(step, lambda: [tensor.numpy() for tensor in step()], self._clock)
 
     def training(self, network: Network) -> Job:
         """Return a training step."""
@@ -46,6 +59,7 @@ class Peer:
         model = mg.Sequential(layers)
         model.build((None, *x.shape[1:]))
         model.set_weights(weights)
+        model.to(self._device)
         model.compile(
             mg.optimizers.Adam(network.learning_rate, epsilon=network.epsilon),
             loss=mg.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -56,13 +70,14 @@ class Peer:
             assert isinstance(loss, float)
             return loss
 
-        return Job(step, lambda: [np.array([step() for _ in range(3)])])
+        return Job(step, lambda: [np.array([step() for _ in range(3)])], self._clock)
 
-
-def _inputs(case: Convolution, *, requires_grad: bool) -> list[mg.Tensor]:
-    arrays = case.arrays()
-    names = ("x", "depthwise", "pointwise", "bias")
-    return [mg.tensor(arrays[name], requires_grad=requires_grad) for name in names]
+    def _inputs(self, case: Convolution, *, requires_grad: bool) -> list[mg.Tensor]:
+        arrays = case.arrays()
+        return [
+            mg.tensor(arrays[name], requires_grad=requires_grad, device=self._device)
+            for name in ("x", "depthwise", "pointwise", "bias")
+        ]
 
 
 def _convolve(case: Convolution, inputs: list[mg.Tensor]) -> mg.Tensor:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from minigrad.benchmarks.cases import CLASSES, Array, Convolution, Job, Network
+from minigrad.benchmarks.cases import CLASSES, Array, Convolution, Job, Network, wall_time
 
 
 class Peer:
@@ -17,6 +17,17 @@ class Peer:
 
     def __init__(self, memory_format: Any) -> None:
         self._memory_format = memory_format
+        self._device = "cpu"
+        self._clock: Callable[[Callable[[], object]], float] = wall_time
+
+    def use_gpu(self) -> str:
+        """Compute on the GPU from now on, in full float32; return its name."""
+        if not torch.cuda.is_available():
+            raise RuntimeError("this PyTorch finds no GPU; see https://pytorch.org/get-started")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True  # the fastest of cuDNN's ways
+        self._device, self._clock = "cuda", _between_events
+        return str(torch.cuda.get_device_name())
 
     def set_threads(self, threads: int) -> None:
         """Compute on this many threads."""
@@ -30,7 +41,7 @@ class Peer:
             with torch.inference_mode():
                 return _convolve(case, inputs, exact)
 
-        return Job(step, lambda: [_image(step(exact=True))])
+        return Job(step, lambda: [_image(step(exact=True))], self._clock)
 
     def backward(self, case: Convolution) -> Job:
         """Return the convolution and the gradients of all four inputs."""
@@ -47,17 +58,17 @@ class Peer:
             return [
                 _image(y),
                 _image(dx),
-                depthwise.numpy().reshape(window).transpose(2, 3, 0, 1),
-                pointwise.numpy().transpose(2, 3, 1, 0),
-                bias.numpy(),
+                depthwise.cpu().numpy().reshape(window).transpose(2, 3, 0, 1),
+                pointwise.cpu().numpy().transpose(2, 3, 1, 0),
+                bias.cpu().numpy(),
             ]
 
-        return Job(step, results)
+        return Job(step, results, self._clock)
 
     def training(self, network: Network) -> Job:
         """Return a training step: a loop's body as PyTorch's tutorials write it."""
         images, classes, weights = network.arrays()
-        x, labels = self._images(images), torch.from_numpy(classes)
+        x, labels = self._images(images), torch.from_numpy(classes).to(self._device)
         layers: list[Any] = []
         channels = network.channels
         for filters in network.filters:
@@ -72,7 +83,7 @@ class Peer:
         with torch.no_grad():
             for parameter, weight in zip(model.parameters(), weights, strict=True):
                 parameter.copy_(torch.from_numpy(_weight(weight)))
-        model = model.to(memory_format=self._memory_format)
+        model = model.to(device=self._device, memory_format=self._memory_format)
         loss_of = nn.CrossEntropyLoss()
         optimizer = torch.optim.Adam(model.parameters(), network.learning_rate, eps=network.epsilon)
 
@@ -83,7 +94,7 @@ class Peer:
             optimizer.step()
             return float(loss.item())
 
-        return Job(step, lambda: [np.array([step() for _ in range(3)])])
+        return Job(step, lambda: [np.array([step() for _ in range(3)])], self._clock)
 
     def _inputs(self, case: Convolution) -> list[Any]:
         arrays = case.arrays()
@@ -91,7 +102,7 @@ class Peer:
             self._images(arrays["x"]),
             self._kernel(arrays["depthwise"].transpose(2, 3, 0, 1), 1),
             self._kernel(arrays["pointwise"].transpose(3, 2, 0, 1), arrays["pointwise"].shape[2]),
-            torch.from_numpy(arrays["bias"]),
+            torch.from_numpy(arrays["bias"]).to(self._device),
         ]
 
     def _images(self, array: Array) -> Any:
@@ -102,7 +113,7 @@ class Peer:
 
     def _tensor(self, array: Array) -> Any:
         tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor.contiguous(memory_format=self._memory_format)
+        return tensor.to(self._device).contiguous(memory_format=self._memory_format)
 
 
 def channels_last() -> Peer:
@@ -140,7 +151,17 @@ def _convolve(case: Convolution, inputs: Sequence[Any], exact: bool) -> Any:
 
 
 def _image(tensor: Any) -> Any:
-    return tensor.detach().numpy().transpose(0, 2, 3, 1)
+    return tensor.detach().cpu().numpy().transpose(0, 2, 3, 1)
+
+
+def _between_events(step: Callable[[], object]) -> float:
+    """Return how long the device is busy with a step, in seconds."""
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+    step()
+    last.record()
+    last.synchronize()
+    return float(first.elapsed_time(last)) / 1e3
 
 
 def _weight(array: Array) -> Array:

@@ -27,6 +27,8 @@ class Library:
         What must be installed.
     kinds : tuple of str
         What it can do.
+    devices : tuple of str
+        Where it can do that.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Library:
     layout: str
     packages: tuple[str, ...]
     kinds: tuple[Kind, ...] = KINDS
+    devices: tuple[str, ...] = ("cpu",)
 
     def missing(self) -> list[str]:
         """Return the packages that are not installed; nothing is imported to find out.
@@ -47,12 +50,22 @@ class Library:
         return [name for name in self.packages if importlib.util.find_spec(name) is None]
 
 
-OURS = Library("minigrad", "minigrad", "peer_minigrad", "channels_last", ())
+_BOTH = ("cpu", "cuda")
+OURS = Library("minigrad", "minigrad", "peer_minigrad", "channels_last", (), devices=_BOTH)
 PEERS = {
     peer.name: peer
     for peer in (
-        Library("torch-last", "PyTorch last", "peer_torch", "channels_last", ("torch",)),
-        Library("torch-first", "PyTorch first", "peer_torch", "channels_first", ("torch",)),
+        Library(
+            "torch-last", "PyTorch last", "peer_torch", "channels_last", ("torch",), devices=_BOTH
+        ),
+        Library(
+            "torch-first",
+            "PyTorch first",
+            "peer_torch",
+            "channels_first",
+            ("torch",),
+            devices=_BOTH,
+        ),
         Library(
             "tensorflow", "TensorFlow", "peer_tensorflow", "channels_last", ("tensorflow", "keras")
         ),

@@ -26,9 +26,9 @@ class Ceilings:
     Attributes
     ----------
     product : float
-        float32 matrix products by NumPy, in floating-point operations per second.
+        float32 matrix products by NumPy (CuPy on a GPU), in floating-point operations per second.
     copy : float
-        Copies by NumPy, in bytes per second, read and written together.
+        Copies by the same, in bytes per second, read and written together.
     """
 
     product: float
@@ -57,6 +57,8 @@ class Row:
     roofline : float or None
         The shortest time possible over minigrad's time; above 1 where arrays stay in the cache,
         which is faster than the copy that was measured. None for whole training steps.
+    speeds : (float, float) or None
+        Floating-point operations and bytes per second that minigrad came to.
     failures : dict
         By library.
     wrong : bool
@@ -67,6 +69,7 @@ class Row:
     case: str
     milliseconds: dict[str, float]
     roofline: float | None = None
+    speeds: tuple[float, float] | None = None
     failures: dict[str, str] = field(default_factory=dict)
     wrong: bool = False
 
@@ -107,6 +110,7 @@ class Report:
     ceilings: Ceilings
     rows: list[Row]
     absent: dict[str, str]
+    device: str = "cpu"
 
     def mean(self, kind: Kind, name: str | None = None) -> float | None:
         """Return the geometric mean of the ratios to one peer, or to the fastest of each row."""
@@ -132,6 +136,7 @@ def compare(
     *,
     threads: int,
     repeats: int,
+    device: str = "cpu",
     begin: Callable[[Report], None],
     show: Callable[[Row], None],
 ) -> Report:
@@ -143,6 +148,7 @@ def compare(
     peers : sequence of Library
     threads, repeats : int
         Threads of each library, and rounds for each case.
+    device : "cpu" or "cuda"
     begin, show : callable
         Called with the report before the first row, and with each row once it is measured.
 
@@ -153,13 +159,13 @@ def compare(
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     with ExitStack() as stack:
-        ours = stack.enter_context(Worker(OURS, threads))
+        ours = stack.enter_context(Worker(OURS, threads, device))
         ceilings = Ceilings(**ours.ask({"ceilings": threads}))
-        report = Report(threads, repeats, load, dict(ours.versions), ceilings, [], {})
+        report = Report(threads, repeats, load, dict(ours.versions), ceilings, [], {}, device)
         workers = []
         for peer in peers:
             try:
-                workers.append(stack.enter_context(Worker(peer, threads)))
+                workers.append(stack.enter_context(Worker(peer, threads, device)))
             except LibraryFailed as problem:
                 report.absent[peer.name] = str(problem)
             else:
@@ -192,8 +198,11 @@ def _measure(kind: Kind, case: Case, ours: Worker, peers: Sequence[Worker], repo
             failures[name] = f"its result differs from minigrad's by {apart:.1e}"
             wrong = True
     times = take_turns(ready, report.repeats, TURN)
-    roofline = None
+    roofline = speeds = None
     if isinstance(case, Convolution):
-        roofline = report.ceilings.shortest(*case.work(kind)) / times[OURS.name]
+        operations, moved = case.work(kind)
+        ours_took = times[OURS.name]
+        roofline = report.ceilings.shortest(operations, moved) / ours_took
+        speeds = operations / ours_took, moved / ours_took
     milliseconds = {name: 1e3 * time for name, time in times.items()}
-    return Row(kind, str(case), milliseconds, roofline, failures, wrong)
+    return Row(kind, str(case), milliseconds, roofline, speeds, failures, wrong)

@@ -28,14 +28,14 @@ _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 _START = f"""
 import sys
 sys.path.insert(0, {str(PACKAGE.parent)!r})
-name, threads = sys.argv[1:]
+name, threads, device = sys.argv[1:]
 if name != {OURS.name!r}:  # a bare package: minigrad itself is not imported
     import types
     package = types.ModuleType("minigrad")
     package.__path__ = [{str(PACKAGE)!r}]
     sys.modules["minigrad"] = package
 from minigrad.benchmarks.worker import main
-main(name, int(threads))
+main(name, int(threads), device)
 """
 
 
@@ -51,6 +51,7 @@ class Worker:
     library : Library
     threads : int
         How many threads it may use.
+    device : "cpu" or "cuda"
 
     Raises
     ------
@@ -58,7 +59,7 @@ class Worker:
         If it does not start.
     """
 
-    def __init__(self, library: Library, threads: int) -> None:
+    def __init__(self, library: Library, threads: int, device: str = "cpu") -> None:
         self.library = library
         self._folder = tempfile.TemporaryDirectory(prefix="minigrad-bench-")
         self._log = (Path(self._folder.name) / "log").open("w+", errors="replace")
@@ -66,7 +67,7 @@ class Worker:
         # minigrad sets it for itself when its kernels load; peers wait as they like to.
         environment.pop("OMP_WAIT_POLICY", None)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _START, library.name, str(threads)],
+            [sys.executable, "-c", _START, library.name, str(threads), device],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

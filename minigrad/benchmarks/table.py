@@ -25,10 +25,13 @@ class Table:
     ----------
     peers : sequence of Library
         The columns.
+    device : "cpu" or "cuda"
+        For a GPU there are columns with what minigrad came to.
     """
 
-    def __init__(self, peers: Sequence[Library]) -> None:
+    def __init__(self, peers: Sequence[Library], device: str = "cpu") -> None:
         self._peers = peers
+        self._gpu = device == "cuda"
         self._kind: Kind | None = None
 
     def head(self, report: Report) -> Iterator[str]:
@@ -36,7 +39,8 @@ class Table:
         versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
         yield f"{report.threads} threads, {report.repeats} rounds. {versions}".rstrip()
         product, copy = report.ceilings.product / 1e9, report.ceilings.copy / 1e9
-        yield f"Ceilings (NumPy): sgemm {product:.0f} GFLOP/s, copy {copy:.0f} GB/s."
+        by = "CuPy" if self._gpu else "NumPy"
+        yield f"Ceilings ({by}): sgemm {product:.0f} GFLOP/s, copy {copy:.0f} GB/s."
         if report.load > 0.5:
             yield f"The machine is busy (load {report.load:.1f}): the figures will be off."
         for name, reason in report.absent.items():
@@ -48,11 +52,17 @@ class Table:
             self._kind = row.kind
             yield ""
             titles = "".join(f"{peer.title:>{_PEER}}" for peer in self._peers)
-            head = f"{TITLES[row.kind]:<{_CASE}}{OURS.title:>{_OURS}}{'roof':>7}{titles}"
+            reached = f"{'GFLOP/s':>10}{'GB/s':>8}" if self._gpu else ""
+            head = f"{TITLES[row.kind]:<{_CASE}}{OURS.title:>{_OURS}}{'roof':>7}{reached}{titles}"
             yield head + (f"{'ratio':>{_RATIO}}" if self._peers else "")
         roof = "" if row.roofline is None else f"{100 * row.roofline:.0f} %"
         cells = "".join(f"{self._cell(row, peer.name):>{_PEER}}" for peer in self._peers)
-        line = f"{row.case:<{_CASE}}{_time(row.milliseconds[OURS.name]):>{_OURS}}{roof:>7}{cells}"
+        reached = ""
+        if self._gpu:
+            speeds = [""] * 2 if row.speeds is None else [f"{s / 1e9:.0f}" for s in row.speeds]
+            reached = f"{speeds[0]:>10}{speeds[1]:>8}"
+        time = _time(row.milliseconds[OURS.name])
+        line = f"{row.case:<{_CASE}}{time:>{_OURS}}{roof:>7}{reached}{cells}"
         yield (line + (_ratio(row.ratio) if self._peers else "")).rstrip()
 
     def foot(self, report: Report) -> Iterator[str]:
@@ -71,6 +81,8 @@ class Table:
             yield f"{name}, {row.kind} {row.case}: {reason}"
         yield ""
         yield from _NOTES if self._peers else _NOTES[:3]
+        if self._gpu:
+            yield "On a GPU times are those between two events, and TF32 is off in every library."
 
     def _cell(self, row: Row, name: str) -> str:
         if name not in row.milliseconds:

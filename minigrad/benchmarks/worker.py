@@ -35,15 +35,19 @@ WARM_UP = 0.2
 """Seconds to run each new job before it is timed, and at least three calls."""
 
 
-def main(name: str, threads: int) -> None:
+def main(name: str, threads: int, device: str) -> None:
     """Serve requests until standard input ends."""
     # Libraries like to talk: what they print must not get between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     library = OURS if name == OURS.name else PEERS[name]
     module = importlib.import_module(f"minigrad.benchmarks.{library.module}")
-    server = _Server(getattr(module, library.layout)(), threads)
-    hello: Any = {"versions": {p: importlib.metadata.version(p) for p in library.packages}}
+    peer = getattr(module, library.layout)()
+    versions = {p: importlib.metadata.version(p) for p in library.packages}
+    if device == "cuda":
+        versions["GPU"] = peer.use_gpu()
+    server = _Server(peer, threads, device)
+    hello: Any = {"versions": versions}
     print(json.dumps(hello), file=answers, flush=True)
     for line in sys.stdin:
         try:
@@ -55,9 +59,10 @@ def main(name: str, threads: int) -> None:
 
 
 class _Server:
-    def __init__(self, peer: Any, threads: int) -> None:
+    def __init__(self, peer: Any, threads: int, device: str) -> None:
         peer.set_threads(threads)
         self._peer = peer
+        self._device = device
         self._job: Job | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -72,6 +77,8 @@ class _Server:
         if "turn" in request:
             assert self._job is not None
             return {"times": run_for(self._job, request["turn"])}
+        if self._device == "cuda":
+            return ceilings.gpu_speeds()
         return {
             "product": ceilings.product_speed(),
             "copy": ceilings.copy_speed(request["ceilings"]),
@@ -88,17 +95,15 @@ def run_for(job: Job, seconds: float) -> list[float]:
     >>> len(run_for(Job(lambda: None, list), 0.0))
     3
     """
-    step, clock = job.step, time.perf_counter
+    step = job.step
     times: list[float] = []
     gc.collect()
     gc.disable()
     try:
         step()
-        end = clock() + seconds
-        while len(times) < 3 or clock() < end:
-            began = clock()
-            step()
-            times.append(clock() - began)
+        end = time.perf_counter() + seconds
+        while len(times) < 3 or time.perf_counter() < end:
+            times.append(job.clock(step))
     finally:
         gc.enable()
     return times

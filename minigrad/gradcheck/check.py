@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from minigrad.autograd import Tensor, enable_grad, grad
 from minigrad.gradcheck.compare import Options
 from minigrad.gradcheck.findings import Mode, Precision
+from minigrad.gradcheck.forward import jvp_problem
 from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
@@ -36,6 +38,7 @@ def gradcheck(
     precision: Precision = "float64",
     nondet_tol: float = 0.0,
     training: bool | None = None,
+    check_jvp: bool = False,
     raise_exception: bool = False,
 ) -> GradCheckReport:
     """Compare the gradients of a function with central differences.
@@ -75,6 +78,9 @@ def gradcheck(
         By how much two calls with the same inputs may differ (0: not by a bit).
     training : bool, optional
         For a layer: the mode in which to check it (False when left out), see `check_layer`.
+    check_jvp : bool
+        Compare forward mode with reverse mode as well, for a function of tensors with one output
+        whose gradient is differentiable (PyTorch's ``check_forward_ad``).
     raise_exception : bool
         Raise the report as an error if something is wrong.
 
@@ -134,6 +140,8 @@ def gradcheck(
     (False, 0.5)
     """
     if gradient is None and isinstance(fn, Layer):
+        if check_jvp:
+            raise TypeError("check_jvp needs a function of tensors. Received: a layer")
         report = check_layer(
             fn,
             inputs,
@@ -148,6 +156,8 @@ def gradcheck(
             nondet_tol=nondet_tol,
         )
         return report.raise_if_failed() if raise_exception else report
+    if check_jvp and gradient is not None:
+        raise TypeError("check_jvp needs a function of tensors, without gradient=...")
     if training is not None:
         raise TypeError(f"training is for layers and models. Received: {function_name(fn)}")
     options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
@@ -160,6 +170,9 @@ def gradcheck(
         names=input_names(fn, len(given)) if names is None else names,
         options=options,
     )
+    if check_jvp:
+        problem = jvp_problem(fn, [promoted(array) for array in given], seed)
+        report = report if problem is None else replace(report, problems=(problem,))
     return report.raise_if_failed() if raise_exception else report
 
 

@@ -210,7 +210,7 @@ def _agreement(
     disagreement counts as uncertainty, but as no more than ``most_doubt``.
     """
     best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
-    grain = _grain(steps[-_TAIL:], found[-_TAIL:])
+    grain = max(_grain(steps[-_TAIL:], found[-_TAIL:]), _quantum(found))
     for k in range(len(steps) - 2):
         wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
         spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
@@ -239,6 +239,14 @@ def _grain(steps: Sequence[float], found: Sequence[Slope]) -> float:
     pairs = zip(found, found[1:], steps[1:], strict=False)
     jumps = [abs(wide.value - narrow.value) * step for wide, narrow, step in pairs]
     return max((jump for jump in jumps if math.isfinite(jump)), default=0.0)
+
+
+def _quantum(found: Sequence[Slope]) -> float:
+    """Return the least change of the function that was seen, if smaller steps change nothing."""
+    rises = [slope.rise for slope in found if math.isfinite(slope.rise)]
+    if not rises or rises[-1] > 0.0:
+        return 0.0
+    return min((rise for rise in rises if rise > 0.0), default=0.0)
 
 
 def _ladder(scale: float, size: float, epsilon: float) -> list[float]:

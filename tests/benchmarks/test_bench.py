@@ -1,5 +1,6 @@
 """`minigrad bench`: what it prints and writes, without any peer; and what it compares by."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -12,7 +13,9 @@ from minigrad.benchmarks import cases, peers, report, rounds, table
 from minigrad.benchmarks.cases import LISTED, NETWORKS, Convolution, Network
 from minigrad.benchmarks.peers import OURS, PEERS, Library
 from minigrad.benchmarks.report import Ceilings, Report, Row
-from minigrad.cli import main
+from minigrad.cli import bench, main
+from minigrad.cli.problem import Problem
+from minigrad.kernels.cuda import runtime
 
 TINY = "2,6,5,3,4,3,2"
 
@@ -102,7 +105,8 @@ def test_a_training_step(monkeypatch, capsys):
         (["--threads", "two"], "expected an integer >= 1, received 'two'"),
         (["--only", "sideways"], "invalid choice: 'sideways'"),
         (["--given-only"], "--given-only needs a --shape"),
-        (["--device", "cuda"], "--device cuda is not there yet: minigrad computes on the CPU"),
+        (["--device", "tpu"], "invalid choice: 'tpu'"),
+        (["--device", "cuda"], "CUDA is not available: a test says so; do it.\n"),
         (["--json", "no/such/folder.json", "--peers"], "there is no folder 'no/such' to write to"),
         (
             ["--given-only", "--shape", TINY, "--only", "training", "--peers"],
@@ -110,7 +114,8 @@ def test_a_training_step(monkeypatch, capsys):
         ),
     ],
 )
-def test_what_is_wrong_with_a_request_takes_one_line(options, words, capsys):
+def test_what_is_wrong_with_a_request_takes_one_line(options, words, capsys, monkeypatch):
+    monkeypatch.setattr(runtime, "reason", lambda: "a test says so; do it")
     try:
         code = main(["bench", *options])
     except SystemExit as exit:
@@ -129,6 +134,18 @@ def test_a_peer_that_is_not_installed(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "minigrad bench: onnxruntime needs onnx and onnxruntime: pip install onnx onnxruntime\n"
     )
+
+
+def test_what_a_gpu_is_asked_to_do():
+    gpu = bench._cases((), None, False, "cuda")
+    assert len(gpu) == len(set(gpu))
+    for kind, case in bench._cases((), None, False):
+        for batch in (64, 256):
+            assert (kind, dataclasses.replace(case, batch=batch)) in gpu
+    assert {case.batch for _, case in gpu} == {64, 256}
+    assert {peer.name for peer in bench._peers(["torch-last"], "cuda")} == {"torch-last"}
+    with pytest.raises(Problem, match=r"compared on the CPU only; on cuda: torch-last, torch-firs"):
+        bench._peers(["tensorflow"], "cuda")
 
 
 # --- peers ------------------------------------------------------------------------------------
@@ -195,7 +212,7 @@ def test_peers_load_nothing_of_minigrads(tmp_path):
     lines = [line.strip() for line in check.strip().splitlines()]
     program = rounds._START.split("from minigrad.benchmarks.worker")[0] + "\n".join(lines)
     done = subprocess.run(
-        [sys.executable, "-c", program, "torch-last", "1"],
+        [sys.executable, "-c", program, "torch-last", "1", "cpu"],
         cwd=tmp_path,
         env={},
         capture_output=True,

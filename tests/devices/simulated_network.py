@@ -16,7 +16,7 @@ from minigrad.kernels.cuda import runtime
 
 TIGHT = 2e-5  # float32, two steps of Adam, weights around 1
 RNG = np.random.default_rng(0)
-X, Y = RNG.normal(size=(4, 4, 4, 2)).astype(np.float32), np.array([0, 1, 2, 1])
+X, Y = RNG.normal(size=(2, 4, 4, 2)).astype(np.float32), np.array([0, 2])
 
 
 def test_this_is_the_simulator() -> None:
@@ -51,7 +51,7 @@ def trained(device: str) -> tuple[list[Any], mg.Sequential]:
     model = network().to(device)
     history = model.fit(X, Y, batch_size=4, epochs=2, verbose=0, shuffle=False).history
     results = [*model.get_weights(), *history.values(), model.predict(X, verbose=0)]
-    results += [model.evaluate(X, Y, verbose=0), *model.optimizer.state_dict().values()]
+    results += model.optimizer.state_dict().values()
     return results, model
 
 

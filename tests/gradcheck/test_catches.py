@@ -166,6 +166,26 @@ def test_wrong_operations_of_the_engine():
     assert [check.name for check in report.inputs if not check.passed] == ["x"]
 
 
+def test_forward_mode_against_reverse_mode():
+    labels = np.array([0, 3, 1])
+    assert gradcheck(mg.ops.softmax_cross_entropy, (X, labels), check_jvp=True)
+    assert gradcheck(lambda x, w: mg.ops.tanh(x @ w), (X, W), check_jvp=True)
+
+    @mg.primitive(x=lambda g, x: mg.tensor(2.0 * g.data * x.data))
+    def cut_square(x):
+        return np.square(x)
+
+    assert gradcheck(cut_square, X)
+    report = gradcheck(cut_square, X, check_jvp=True)
+    assert not report and "forward and reverse mode disagree" in str(report)
+    with pytest.raises(TypeError, match="check_jvp needs a function of tensors"):
+        gradcheck(np.sin, X, gradient=lambda g, x: g * np.cos(x), check_jvp=True)
+    with pytest.raises(TypeError, match="Received: a layer"):
+        gradcheck(mg.layers.Dense(2), (2, 3), check_jvp=True)
+    with pytest.raises(TypeError, match=r"training is for layers and models\. Received: sin"):
+        gradcheck(mg.ops.sin, X, training=True)
+
+
 def test_several_outputs():
     def both(x, y):
         return x * y, mg.ops.sum(x, axis=0)
