@@ -26,8 +26,8 @@ def MobileNetTiny(
     pixels along a side; the second keeps the shape, and its input is added to its output. The
     weights are random; `minigrad.set_random_seed` repeats them.
 
-    Sources: A. Howard et al., MobileNets, 2017, https://arxiv.org/abs/1704.04861; the sums are those
-    of M. Sandler et al., MobileNetV2, 2018, https://arxiv.org/abs/1801.04381; words of
+    Sources: A. Howard et al., MobileNets, 2017, https://arxiv.org/abs/1704.04861; the sums
+    are those of M. Sandler et al., MobileNetV2, 2018, https://arxiv.org/abs/1801.04381; words of
     https://keras.io/api/applications/mobilenet/
 
     Parameters

@@ -8,7 +8,7 @@ from minigrad import config, layers
 from minigrad._validate import number, positive_int
 from minigrad.layers import Input, Symbol
 from minigrad.layers.shapes import to_shape
-from minigrad.models import Model
+from minigrad.models import Functional, Model
 
 __all__ = ["Network", "width"]
 
@@ -56,13 +56,13 @@ class Network:
     def stem(self, filters: int) -> Symbol:
         """Return what a first convolution sees; it halves images of more than 32 pixels."""
         large = min(self._sides(self.inputs)) > 32
-        options = {"strides": 2 if large else 1, "padding": "same", "use_bias": False}
+        options: Any = {"strides": 2 if large else 1, "padding": "same", "use_bias": False}
         x = layers.Conv2D(filters, 3, name="stem", **options)(self.inputs)
         return self.relu(self.normalized(x))
 
     def separable(self, x: Symbol, filters: int, strides: int = 1) -> Symbol:
         """Return a separable 3x3 convolution."""
-        return layers.SeparableConv2D(
+        result: Symbol = layers.SeparableConv2D(
             filters,
             3,
             strides=strides,
@@ -72,30 +72,36 @@ class Network:
             use_bias=False,  # the normalization that follows has an offset
             name=self._named("separable"),
         )(x)
+        return result
 
     def shortcut(self, x: Symbol, filters: int, strides: int) -> Symbol:
         """Return a normalized 1x1 convolution, past a block that changes the shape."""
-        options = {"strides": strides, "padding": "same", "use_bias": False}
-        return self.normalized(
-            layers.Conv2D(filters, 1, name=self._named("shortcut"), **options)(x)
-        )
+        options: Any = {"strides": strides, "padding": "same", "use_bias": False}
+        x = layers.Conv2D(filters, 1, name=self._named("shortcut"), **options)(x)
+        return self.normalized(x)
 
     def normalized(self, x: Symbol) -> Symbol:
         """Return `x` after a batch normalization."""
         name = self._named("normalize")
-        return layers.BatchNormalization(self._axis, momentum=MOMENTUM, name=name)(x)
+        result: Symbol = layers.BatchNormalization(self._axis, momentum=MOMENTUM, name=name)(x)
+        return result
 
     def relu(self, x: Symbol) -> Symbol:
         """Return the positive part of `x`."""
-        return layers.ReLU(name=self._named("relu"))(x)
+        result: Symbol = layers.ReLU(name=self._named("relu"))(x)
+        return result
 
     def pool(self, x: Symbol) -> Symbol:
         """Return the largest values of 3x3 windows, two pixels apart."""
-        return layers.MaxPooling2D(3, strides=2, padding="same", name=self._named("pool"))(x)
+        result: Symbol = layers.MaxPooling2D(
+            3, strides=2, padding="same", name=self._named("pool")
+        )(x)
+        return result
 
     def add(self, x: Symbol, y: Symbol) -> Symbol:
         """Return the sum of two branches."""
-        return layers.Add(name=self._named("add"))([x, y])
+        result: Symbol = layers.Add(name=self._named("add"))([x, y])
+        return result
 
     def halving(self, x: Symbol) -> int:
         """Return the stride of the next block: 2 while there are more than 4 pixels on a side."""
@@ -108,11 +114,11 @@ class Network:
         if dropout:
             x = layers.Dropout(dropout, name="dropout")(x)
         x = layers.Dense(classes, activation=activation, name="vote")(x)
-        return Model(self.inputs, x, name=self.name)
+        return Functional(self.inputs, x, name=self.name)
 
     def _sides(self, x: Symbol) -> tuple[int, ...]:
-        sides: tuple[int, ...] = x.shape[1:3] if self._axis == -1 else x.shape[2:4]
-        return sides
+        sides = x.shape[1:3] if self._axis == -1 else x.shape[2:4]
+        return tuple(n or 0 for n in sides)
 
     def _named(self, kind: str) -> str:
         self._counts[kind] = self._counts.get(kind, 0) + 1

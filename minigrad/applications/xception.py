@@ -50,7 +50,7 @@ def XceptionTiny(
     >>> import minigrad as mg
     >>> model = mg.applications.XceptionTiny((8, 8, 1), alpha=0.25, classes=3)
     >>> model.output_shape, model.count_params()
-    ((None, 3), 6659)
+    ((None, 3), 6867)
     """
     net = Network(input_shape, name)
     x = net.stem(width(ENTRY[0] // 2, alpha))
