@@ -156,8 +156,8 @@ def test_ctrl_c_at_any_moment_of_fit() -> None:
             if model.optimizer.iterations > 30: model = network()
             delay = draw.uniform(0, 6 * sorted(times)[20])
             timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-            timer.start()
             try:
+                timer.start()
                 model.fit(X, Y, batch_size=16, epochs=1000, shuffle=False, verbose=0,
                           callbacks=[Stop()])
                 timer.join()

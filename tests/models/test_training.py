@@ -426,7 +426,8 @@ def test_order_of_events() -> None:
         ("on_epoch_end", 1, ["loss", "val_loss"]),
         ("on_train_end", ["loss", "val_loss"]),
     ]
-    assert log.model is model and log.params == {"epochs": 2, "steps": 2, "verbose": 0}
+    known = {"epochs": 2, "steps": 2, "verbose": 0, "initial_epoch": 1}
+    assert log.model is model and log.params == {**known, "seed": log.params["seed"]}
 
 
 def test_history() -> None:
@@ -440,7 +441,8 @@ def test_history() -> None:
         "accuracy": 3,
     }
     assert all(type(value) is float for values in history.history.values() for value in values)
-    assert history.params == {"epochs": 5, "steps": 3, "verbose": 0}
+    known = {"epochs": 5, "steps": 3, "verbose": 0, "initial_epoch": 2}
+    assert history.params == {**known, "seed": history.params["seed"]}
     assert model.fit(X, Y, epochs=0, verbose=0).history == {}
 
 
