@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad._validate import number
+from minigrad.models.data import Array, Batch
 
-__all__ = ["class_weighted"]
+__all__ = ["class_weighted", "class_weighting"]
 
-Array = np.ndarray[Any, Any]
+
+def class_weighting(class_weight: Any) -> Callable[[Batch], Batch]:
+    """Return a function that puts the weights of classes into a batch; None changes nothing."""
+
+    def weigh(batch: Batch) -> Batch:
+        x, y, sample_weight = batch
+        return x, y, class_weighted(y, class_weight, sample_weight)
+
+    return weigh if class_weight is not None else lambda batch: batch
 
 
 def class_weighted(labels: Array, class_weight: Any, sample_weight: Array | None = None) -> Array:
