@@ -174,13 +174,11 @@ class Optimizer(States):
         gradients = self._clipped(groups, [gradient for gradient, _ in gathered])
         rate = self.learning_rate
         for group, gradient, (_, sums) in zip(groups, gradients, gathered, strict=True):
-            values, state = before = group.values, group.state
+            values, state = group.values, group.state
             if gradient is not None:
                 values, state = self._updated(group, gradient, rate)
             values, average = self._average(values, group.state)
             changes.append((group, "state", {**state, **sums, **average}))
-            if values is before[0]:
-                continue
             values = wrap(values).data  # read-only, as its pieces are to be
             pieces = group.cut(values)
             changes.append((group, "written", (values, pieces)))
