@@ -81,7 +81,7 @@ def branches() -> list[Layer]:
         *normalized("left", "SeparableConv2D", {"filters": 6, "kernel_size": 3}, "input"),
         ("left_relu", "ReLU", {}, ["left"]),
         *normalized("right", "SeparableConv2D", {"filters": 4, "kernel_size": 5}, "input"),
-        ("right_relu", "LeakyReLU", {}, ["right"]),
+        ("right_relu", "LeakyReLU", {"negative_slope": 0.25}, ["right"]),
         *normalized("middle", "Conv2D", {"filters": 4, "kernel_size": 1}, "input"),
         ("all", "Concatenate", {}, ["left_relu", "right_relu", "middle"]),
         ("small", "AveragePooling2D", {"pool_size": 2}, ["all"]),
