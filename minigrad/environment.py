@@ -234,7 +234,7 @@ def _train(images: np.ndarray[Any, Any]) -> None:
             layers.SeparableConv2D(16, 3, use_bias=False, dtype=dtype, name="first", **zeros),
             layers.BatchNormalization(dtype=dtype, name="normalize"),
             layers.ReLU(dtype=dtype, name="relu"),
-            layers.SeparableConv2D(16, 3, dtype=dtype, name="second", **zeros),
+            layers.SeparableConv2D(16, 3, activation="relu", dtype=dtype, name="second", **zeros),
             layers.GlobalAveragePooling2D(dtype=dtype, name="average"),
             layers.Dense(10, kernel_initializer="zeros", dtype=dtype, name="vote"),
         ],

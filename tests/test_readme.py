@@ -14,9 +14,7 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-def test_the_code_runs_as_it_stands(tmp_path):
-    (code,) = blocks("python")
-    assert len(code.strip().splitlines()) == 15
+def run(code, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
@@ -26,12 +24,22 @@ def test_the_code_runs_as_it_stands(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    accuracy = float(re.search(r"'accuracy': ([0-9.]+)", done.stdout)[1])
-    assert accuracy > 0.95
-    assert re.search(
-        r"gradcheck of separable_conv2d: passed \(\d+ elements compared\)", done.stdout
-    )
     assert not list(tmp_path.iterdir())
+    return done.stdout
+
+
+def test_the_sixteen_lines(tmp_path):
+    code = blocks("python")[0]
+    assert len(code.strip().splitlines()) == 16
+    printed = run(code, tmp_path)
+    assert float(re.search(r"'accuracy': ([0-9.]+)", printed)[1]) > 0.96
+    assert re.search(r"gradcheck of separable_conv2d: passed \(\d+ elements compared\)", printed)
+
+
+def test_the_wrong_gradient_is_diagnosed_as_printed(tmp_path):
+    code = blocks("python")[1]
+    promised = re.search(r"^# \.\.\. (.*)$\n# (.*)$", code, re.MULTILINE).groups()
+    assert " ".join(promised) in run(code, tmp_path)
 
 
 def test_the_two_commands():

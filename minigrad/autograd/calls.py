@@ -1,12 +1,13 @@
 """What happens when an operation is called: compute on arrays, and record a node.
 
-`general` serves every operation. `unary` and `binary` do the same for the most frequent forms, with
-the loops written out: recording an operation is what a training step does most often.
+`general` serves every operation. `unary`, `binary` and `single` do the same for the most frequent
+forms, without its loops: recording an operation is what a training step does most often.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _FLOAT64 = np.dtype("float64")
 _NO_PARAMS: dict[str, Any] = {}
+_NOBODY = (None,) * 16  # behind options there is no node
 _ndarray: Any = np.ndarray
 _new = object.__new__
 
@@ -196,10 +198,56 @@ def binary(op: Primitive) -> Callable[..., Tensor]:
     return call
 
 
+def single(op: Primitive) -> Callable[..., Tensor]:
+    """Return the call of an operation whose first argument alone is differentiable."""
+    forward = op.forward
+    saves = op.saves
+    kept, keep_out = op.kept(1, 1)
+    keep_x = kept[0]
+    first = op.names[0]
+
+    def call(*args: Any, **params: Any) -> Tensor:
+        if first in params:
+            args, params = _tensors_by_position(op, args, params)
+        x, *options = args
+        if not isinstance(x, Tensor):
+            x = constant(x)
+        data = x._data
+        parent = x._node
+        if options:
+            options = [part._data if isinstance(part, Tensor) else part for part in options]
+        try:
+            out = forward(data, *options, **params)
+        except Exception:
+            data, *options = _together(op, args, (data, *options))
+            out = forward(data, *options, **params)
+        if saves:
+            out, saved = out
+            params["saved"] = saved
+        if watchers:
+            show(op.name, out)
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
+            out = _result(op, out)
+        result = _new(Tensor)
+        result._data = out
+        result._node = None
+        if parent is not None and recording.on:
+            parents = (parent, *_NOBODY[: len(options)])
+            array = data if keep_x else None
+            result._node = _node(op, parents, (array, *options), out, keep_out, params)
+        return result
+
+    return call
+
+
 def general(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of any operation."""
     forward = op.forward
     tensor_names = op.vjps.keys()
+    # One more than there are names: with too many arguments, the forward complains.
+    tracked = repeat(True) if op.variadic else [*[n in op.vjps for n in op.names], False]
 
     def call(*args: Any, **params: Any) -> Tensor:
         if params and not tensor_names.isdisjoint(params):
@@ -207,15 +255,15 @@ def general(op: Primitive) -> Callable[..., Tensor]:
         arrays = []
         parents: list[Node | Leaf | None] = []
         mask = 0
-        for position, arg in enumerate(args):
+        for arg, differentiable in zip(args, tracked, strict=False):
             parent = None
             if isinstance(arg, Tensor):
                 arrays.append(arg._data)
-                if arg._node is not None and op.differentiable(position):
+                if differentiable and arg._node is not None:
                     parent = arg._node
-                    mask |= 1 << position
+                    mask |= 1 << len(parents)
             else:
-                arrays.append(_array(arg, True) if op.differentiable(position) else arg)
+                arrays.append(_array(arg, True) if differentiable else arg)
             parents.append(parent)
         try:
             out = forward(*arrays, **params)
@@ -224,7 +272,7 @@ def general(op: Primitive) -> Callable[..., Tensor]:
             out = forward(*arrays, **params)
         if op.saves:
             out, saved = out
-            params = {**params, "saved": saved}
+            params["saved"] = saved
         if watchers:
             show(op.name, out)
         if type(out) is not _ndarray:
@@ -234,21 +282,27 @@ def general(op: Primitive) -> Callable[..., Tensor]:
         result = wrap(out)
         if mask and recording.on:
             keep, keep_out = op.kept(mask, len(args))
-            data = result._data
-            node = Node()
-            node.op = op
-            node.parents = tuple(parents)
-            node.args = tuple([a if k else None for a, k in zip(arrays, keep, strict=False)])
-            node.out = data if keep_out else None
-            node.params = params
-            node.shape = data.shape
-            node.dtype = data.dtype
-            node.number = number()
-            node.hooks = node.grad = None
-            result._node = node
+            kept = tuple([a if k else None for a, k in zip(arrays, keep, strict=False)])
+            result._node = _node(op, tuple(parents), kept, result._data, keep_out, params)
         return result
 
     return call
+
+
+def _node(
+    op: Primitive, parents: Any, args: Any, out: Any, keep_out: bool, params: dict[str, Any]
+) -> Node:
+    node = _new(Node)
+    node.op = op
+    node.parents = parents
+    node.args = args
+    node.out = out if keep_out else None
+    node.params = params
+    node.shape = out.shape
+    node.dtype = out.dtype
+    node.number = number()
+    node.hooks = node.grad = None
+    return node
 
 
 def _tensors_by_position(

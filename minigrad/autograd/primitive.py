@@ -294,6 +294,8 @@ def primitive(
             call = calls.unary(op)
         elif op.names == ("a", "b") and set(vjps) == {"a", "b"} and broadcasts and fused is None:
             call = calls.binary(op)
+        elif [*vjps] == [*op.names[:1]] and not op.variadic and not broadcasts:
+            call = calls.single(op)
         else:
             call = calls.general(op)
         call = functools.wraps(forward)(call)

@@ -213,9 +213,17 @@ def inputs_from(x: Any, size: int, steps: Any, inputs: int) -> tuple[int | None,
         total = len(starts) if steps is None else min(count(steps, "steps"), len(starts))
         return total, (examples[start : start + size] for start in starts[:total])
     found = Source(x, steps, inputs)
-    # A tuple is (x, y, ...): what a model is evaluated on can be predicted too.
-    items = (item[0] if isinstance(item, tuple) else item for item in found._items(0, None))
+    items = (_without_targets(item, inputs) for item in found._items(0, None))
     return found.steps, (
         as_inputs(item, f"x of batch {number}", inputs)
         for number, item in enumerate(itertools.islice(items, found.steps))
     )
+
+
+def _without_targets(item: Any, inputs: int) -> Any:
+    """Return x of (x, y, ...): what a model is evaluated on can be predicted too."""
+    if isinstance(item, list) and item:  # PyTorch's loaders make lists of pairs
+        pair = hasattr(item[0], "ndim") if inputs == 1 else isinstance(item[0], (list, tuple))
+    else:
+        pair = isinstance(item, tuple) and len(item) > 0
+    return item[0] if pair else item

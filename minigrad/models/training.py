@@ -171,7 +171,11 @@ class Trainer(Steps):
         verbose = verbosity(verbose)
         seed = random.check_seed(seed)
         followers = checks.callbacks(callbacks)
-        words = {"steps": steps_per_epoch, "inputs": self._inputs, "word": "steps_per_epoch"}
+        words: dict[str, Any] = {
+            "steps": steps_per_epoch,
+            "inputs": self._inputs,
+            "word": "steps_per_epoch",
+        }
         data = source(x, y, sample_weight, size, **words, endless=True)
         validation = checks.validation(validation_data, size, validation_steps, self._inputs)
         fraction = checks.fraction(validation_split)
@@ -215,6 +219,8 @@ class Trainer(Steps):
         tell(crew, "on_train_begin", {})
         seed = params["seed"]  # these two may have been changed by a callback
         for epoch in range(params["initial_epoch"], epochs):
+            if self.stop_training:
+                break
             tell(crew, "on_epoch_begin", epoch, {})
             data.begin_epoch(epoch)
             batches = map(weigh, data.epoch(epoch, seed if shuffle else None))
@@ -226,8 +232,6 @@ class Trainer(Steps):
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 progress.finish(logs)
             tell(crew, "on_epoch_end", epoch, logs)
-            if self.stop_training:
-                break
         self.optimizer.finalize_variable_values(self.trainable_weights)
         tell(crew, "on_train_end", logs)
         return history

@@ -56,7 +56,9 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     >>> normalize_axis(-1, 3)
     2
     """
-    if isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer)):
+    if type(axis) is not int and (
+        isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer))
+    ):
         raise TypeError(f"An axis must be an integer. Received: axis={axis!r}")
     if not -ndim <= axis < ndim:
         raise ValueError(
@@ -75,8 +77,9 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    given = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(sorted(normalize_axis(one, ndim) for one in given))
+    if not isinstance(axis, (tuple, list)):
+        return (normalize_axis(axis, ndim),)
+    axes = tuple(sorted(normalize_axis(one, ndim) for one in axis))
     if len(set(axes)) != len(axes):
         raise ValueError(f"An axis was given twice. Received: axis={axis}")
     return axes

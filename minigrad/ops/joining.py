@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, constants, normalize_axes, normalize_axis
+from minigrad.ops._common import Axis, Operand, Shape, constants, normalize_axes, normalize_axis
 from minigrad.ops.casting import common_dtype
 from minigrad.ops.indexing import getitem, take
 from minigrad.ops.shape import _broadcast_to, _reshape, reshape
@@ -53,16 +53,13 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """
     xs = _several("concatenate", arrays)
     place = normalize_axis(axis, xs[0].ndim)
-    for x in xs:
-        if x.ndim != xs[0].ndim or any(
-            i != place and size != other
-            for i, (size, other) in enumerate(zip(x.shape, xs[0].shape, strict=False))
-        ):
-            raise ValueError(
-                f"concatenate() needs shapes that differ along axis {place} at most. "
-                f"Received: {', '.join(str(x.shape) for x in xs)}"
-            )
-    starts = tuple(np.cumsum([0] + [x.shape[place] for x in xs]).tolist())
+    shapes = [x.shape for x in xs]
+    if len({(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}) > 1:
+        raise ValueError(
+            f"concatenate() needs shapes that differ along axis {place} at most. "
+            f"Received: {', '.join(str(x.shape) for x in xs)}"
+        )
+    starts = tuple(accumulate([shape[place] for shape in shapes], initial=0))
     return _concatenate(*xs, axis=place, starts=starts, dtype=common_dtype(*xs))
 
 
@@ -139,13 +136,17 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     return [getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
 
 
-@primitive(
-    x=lambda g, in_shape, pads: getitem(
-        g, tuple([slice(before, before + n) for (before, _), n in zip(pads, in_shape, strict=True)])
-    )
-)
+def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...]:
+    """Return the index of what is not padding, of this shape."""
+    return tuple([slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True)])
+
+
+@primitive(x=lambda g, in_shape, pads: getitem(g, _inside(pads, in_shape)))
 def _pad(x: Any, pads: tuple[tuple[int, int], ...]) -> Any:
-    return np.pad(x, pads) if pads else x.copy()
+    shape = [before + size + after for (before, after), size in zip(pads, x.shape, strict=True)]
+    padded = np.zeros(shape, x.dtype, like=x)
+    padded[_inside(pads, x.shape)] = x
+    return padded
 
 
 def pad(x: Operand, pad_width: Any) -> Tensor:
@@ -178,7 +179,7 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
             f"pad_width must hold integers >= 0: one, (before, after), or a pair for each of the "
             f"{x.ndim} axes. Received: pad_width={pad_width}"
         )
-    return _pad(x, tuple([(int(before), int(after)) for before, after in widths]))
+    return _pad(x, tuple(map(tuple, widths.tolist())))
 
 
 @primitive(x=lambda g, axes: _flip(g, axes))

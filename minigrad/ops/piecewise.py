@@ -161,7 +161,7 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
 
 @primitive(x=lambda g, x, low, high: _mask(g, _inside(x.data, low, high)))
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    return np.clip(x, low, high)
+    return x.clip(low, high)
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:
@@ -199,8 +199,8 @@ def clip(x: Operand, low: Any = None, high: Any = None) -> Tensor:
 
 
 def _bound(name: str, bound: Any, x: Tensor) -> Any:
-    if bound is None:
-        return None
+    if bound is None or (type(bound) in (int, float) and x.dtype.kind == "f"):
+        return bound
     if isinstance(bound, Tensor) and bound.requires_grad:
         raise TypeError(
             f"clip() gives its bounds no gradient; use maximum() and minimum(). "

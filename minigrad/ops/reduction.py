@@ -2,6 +2,8 @@
 
 All take ``axis`` (an int, a tuple of ints, or None for all axes) and ``keepdims`` (leave the
 reduced axes with size 1). Results have the dtype of x; mean, var and std of integers have floatx.
+
+The arrays' own methods are called, for NumPy's functions of the same names look for them first.
 """
 
 # mypy: disable-error-code=has-type
@@ -31,7 +33,7 @@ from minigrad.ops.shape import reshape, spread, transpose
 
 @primitive(x=lambda g, in_shape, axes: spread(g, in_shape, axes))
 def _sum(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.sum(x, axis=axes, keepdims=keepdims)
+    return x.sum(axes, None, None, keepdims)
 
 
 def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -54,7 +56,10 @@ def _floating(x: Operand) -> Tensor:
 
 @primitive(x=lambda g, in_shape, axes: spread(g / (count(in_shape, axes) or 1), in_shape, axes))
 def _mean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.mean(x, axis=axes, keepdims=keepdims)
+    number = count(x.shape, axes)
+    if not number:
+        return np.mean(x, axis=axes, keepdims=keepdims)  # which warns
+    return x.sum(axes, None, None, keepdims) / number
 
 
 def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -78,8 +83,8 @@ def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
 )
 def _var(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - np.mean(x, axis=axes, keepdims=True)
-    return np.sum(deviation * deviation, axis=axes, keepdims=keepdims) / freedom
+    deviation = x - x.mean(axis=axes, keepdims=True)
+    return (deviation * deviation).sum(axes, None, None, keepdims) / freedom
 
 
 def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
@@ -90,8 +95,8 @@ def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: 
 
 @primitive(x=_std_vjp)
 def _std(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - np.mean(x, axis=axes, keepdims=True)
-    return np.sqrt(np.sum(deviation * deviation, axis=axes, keepdims=keepdims) / freedom)
+    deviation = x - x.mean(axis=axes, keepdims=True)
+    return np.sqrt((deviation * deviation).sum(axes, None, None, keepdims) / freedom)
 
 
 def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> float:
@@ -157,12 +162,12 @@ def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Te
 
 @primitive(x=_extreme_vjp)
 def _max(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.max(x, axis=axes, keepdims=keepdims)
+    return x.max(axes, None, keepdims)
 
 
 @primitive(x=_extreme_vjp)
 def _min(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.min(x, axis=axes, keepdims=keepdims)
+    return x.min(axes, None, keepdims)
 
 
 def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -245,7 +250,7 @@ def _prod_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tenso
 
 @primitive(x=_prod_vjp, fused=_others)
 def _prod(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return np.prod(x, axis=axes, keepdims=keepdims)
+    return x.prod(axes, None, None, keepdims)
 
 
 def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -265,7 +270,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @primitive(x=lambda g, axis: flip(_cumsum(flip(g, axis), axis), axis))
 def _cumsum(x: Any, axis: int) -> Any:
-    return np.cumsum(x, axis=axis)
+    return x.cumsum(axis)
 
 
 def cumsum(x: Operand, axis: int | None = None) -> Tensor:

@@ -26,9 +26,14 @@ def _top(x: Any, axes: tuple[int, ...]) -> Any:
     kept = kept_shape(x.shape, axes)
     if not x.size:
         return np.zeros(kept, x.dtype, like=x)
-    top = np.max(x, axis=axes, keepdims=True)
+    top = x.max(axes, None, True)
     finite = np.isfinite(top)
     return top if finite.all() else np.where(finite, top, x.dtype.type(0))
+
+
+def _share(total: Any) -> Any:
+    """Return what to divide by: a sum of exponentials of which one is 1, or 1 where it is 0."""
+    return np.maximum(total, 1)
 
 
 def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
@@ -39,7 +44,7 @@ def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
     top = _top(x, axes)
     shifted = x - top
     with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
-        return top, shifted, np.log(np.sum(np.exp(shifted), axis=axes, keepdims=True))
+        return top, shifted, np.log(np.exp(shifted).sum(axes, None, None, True))
 
 
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
@@ -70,8 +75,7 @@ def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(x=_softmax_vjp)
 def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
     powers = np.exp(x - _top(x, axes))
-    total = np.sum(powers, axis=axes, keepdims=True)
-    return powers / np.where(total == 0, x.dtype.type(1), total)
+    return powers / _share(powers.sum(axes, None, None, True))
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -94,7 +98,7 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
     _, shifted, total = _log_sum(x, axes)
-    return shifted - np.where(total == -np.inf, x.dtype.type(0), total)
+    return shifted - np.maximum(total, 0)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -113,7 +117,7 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
 def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
     """Return the gradient of `_sparse_cross_entropy` on arrays."""
     powers, total, place = saved
-    part = powers / np.where(total == 0, total.dtype.type(1), total)
+    part = powers / _share(total)
     part[place] -= 1
     part *= g.reshape(-1, 1)
     return (part.reshape(*labels.shape, powers.shape[1]),)
@@ -132,7 +136,7 @@ def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
     place = np.arange(len(rows), like=rows), labels.reshape(-1)
     shifted = rows - _top(rows, (1,))
     powers = np.exp(shifted)
-    total = np.sum(powers, axis=1, keepdims=True)
+    total = powers.sum(1, None, None, True)
     with np.errstate(divide="ignore"):  # log(0) = -inf is meant
         losses = np.log(total[:, 0]) - shifted[place]
     return losses.reshape(labels.shape), (powers, total, place)

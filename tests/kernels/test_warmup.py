@@ -1,18 +1,18 @@
-"""After a warm-up, a new process compiles nothing for the demo."""
+"""After a warm-up, a new process compiles nothing: neither for the demo nor to train any layer."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import minigrad
 
 ROOT = Path(minigrad.__file__).parents[1]
-DEMO = """
+LISTEN = """
 import sys
 from numba.core import event
-
-from minigrad.cli import main
 
 
 class Listener(event.Listener):
@@ -24,7 +24,42 @@ class Listener(event.Listener):
 
 
 event.register("numba:compile", Listener())
+"""
+DEMO = """
+from minigrad.cli import main
+
 sys.exit(main(["demo", "--epochs", "1", "--quiet", "--output", sys.argv[1]]))
+"""
+LAYERS = """
+import numpy as np
+from minigrad import layers as L, losses, Sequential
+
+same = {"padding": "same"}
+bodies = {
+    "separable": lambda: [L.SeparableConv2D(8, 3), L.SeparableConv2D(8, 3, activation="relu")],
+    "strided": lambda: [L.SeparableConv2D(9, 3, strides=2, depth_multiplier=2, **same)],
+    "dilated": lambda: [L.SeparableConv2D(16, 3, dilation_rate=2, use_bias=False, **same)],
+    "depthwise": lambda: [L.DepthwiseConv2D(3, **same), L.DepthwiseConv2D(5, activation="relu")],
+    "convolution": lambda: [L.Conv2D(16, 3), L.Conv2D(8, 3, strides=2, activation="relu")],
+    "grouped": lambda: [L.Conv2D(16, 3), L.Conv2D(16, 3, groups=2, use_bias=False)],
+    "pointwise": lambda: [L.Conv2D(16, 1), L.Conv2D(16, 1, activation="relu", use_bias=False)],
+    "max": lambda: [L.Conv2D(8, 3, **same), L.MaxPooling2D(), L.MaxPooling2D(3, 1, **same)],
+    "average": lambda: [L.Conv2D(8, 3, **same), L.AveragePooling2D(2)],
+    "normalized": lambda: [
+        L.Conv2D(16, 3, use_bias=False), L.BatchNormalization(), L.ReLU(),
+        L.DepthwiseConv2D(3, use_bias=False), L.BatchNormalization(scale=False), L.ReLU(6.0),
+    ],
+    "residual": lambda: [L.PReLU(), L.LeakyReLU(), L.Dropout(0.5)],
+    "resized": lambda: [L.ZeroPadding2D(), L.Conv2D(4, 3), L.UpSampling2D()],
+}
+for name, body in bodies.items():
+    for batch, side, channels in ((2, 8, 1), (2, 8, 3), (16, 24, 16)):
+        network = Sequential([*body(), L.GlobalAveragePooling2D(), L.Dense(10)])
+        network.compile("adam", loss=losses.SparseCategoricalCrossentropy(from_logits=True))
+        images = np.ones((batch, side, side, channels), np.float32)
+        print("#", name, batch, side, channels)
+        network.train_on_batch(images, np.zeros(batch, np.int64))
+        network.predict(images, verbose=0)
 """
 
 
@@ -33,12 +68,17 @@ def run(*words):
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True)
 
 
-def test_the_demo_finds_everything_compiled(tmp_path):
+@pytest.fixture(scope="module")
+def warm():
     done = run("-m", "minigrad", "warmup")
     assert done.returncode == 0, done.stderr
-    done = run("-c", DEMO, str(tmp_path / "demo"))
+
+
+@pytest.mark.parametrize("code", [DEMO, LAYERS], ids=["the demo", "training steps of the layers"])
+def test_everything_is_found_compiled(warm, code, tmp_path):
+    done = run("-c", LISTEN + code, str(tmp_path / "demo"))
     assert done.returncode == 0, done.stderr
-    assert [line for line in done.stdout.splitlines() if line.startswith("compiled")] == []
+    assert "compiled" not in done.stdout, done.stdout
 
 
 def test_it_leaves_no_traces():

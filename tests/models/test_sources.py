@@ -315,7 +315,7 @@ def test_errors_in_the_middle_keep_the_last_step() -> None:
         ([X, X[:5, :2]], ValueError, r"same length. Received: lengths 20, 5"),
         ([X, None], TypeError, r"x\[1\] must be one array"),
         ([X, np.full((20, 2), np.nan)], ValueError, r"x\[1\] must be finite"),
-        ([X, X], ValueError, r"\(1, 3\).*size 2"),
+        ([X, X], ValueError, r"size 2 on axis 1.*\(1, 3\)"),
     ],
 )
 def test_errors_of_several_inputs(x: Any, error: type[Exception], text: str) -> None:
