@@ -54,7 +54,7 @@ class Peer:
         x, labels, weights = network.arrays()
         layers: list[mg.layers.Layer] = []
         for filters in network.filters:
-            layers += [mg.layers.SeparableConv2D(filters, 3, padding="same"), mg.layers.ReLU()]
+            layers += [mg.layers.SeparableConv2D(filters, 3, padding="same", activation="relu")]
         layers += [mg.layers.GlobalAveragePooling2D(), mg.layers.Dense(CLASSES)]
         model = mg.Sequential(layers)
         model.build((None, *x.shape[1:]))

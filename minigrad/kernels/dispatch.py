@@ -317,6 +317,7 @@ def separable_backward(
     geometry: ConvGeometry,
     use_bias: bool,
     need_dx: bool = True,
+    relu: Array | None = None,
 ) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients of `separable_forward` at once.
 
@@ -331,6 +332,8 @@ def separable_backward(
         Whether the gradient of a bias is wanted.
     need_dx : bool
         Whether the gradient of x is wanted; that of a first layer is not.
+    relu : ndarray, (N, H', W', F), or None
+        The result, if it ended with ReLU: dy passes where this is positive.
 
     Returns
     -------
@@ -343,20 +346,26 @@ def separable_backward(
     ValueError, TypeError
         As `separable_forward`.
     """
-    function = lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy)
+    function = lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy, relu)
     batch, channels, _ = check_input(x, geometry)
     check_kernel(depthwise_kernel, geometry, channels)
     check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], None)
     check_output(dy, geometry, batch, pointwise_kernel.shape[3])
-    return cast(
-        "tuple[Array | None, Array, Array, Array | None]",
-        function(
-            plain(x),
-            plain(depthwise_kernel),
-            plain(pointwise_kernel),
-            plain(dy),
-            geometry,
-            use_bias,
-            need_dx,
-        ),
+    fused: dict[str, Any] = {}
+    if relu is not None:
+        check_output(relu, geometry, batch, pointwise_kernel.shape[3])
+        if _takes_relu(function):  # it also reads a gradient that broadcasting repeats
+            fused = {"relu": plain(relu)}
+        else:
+            dy = np.where(relu > 0, dy, dy.dtype.type(0))
+    gradients = function(
+        plain(x),
+        plain(depthwise_kernel),
+        plain(pointwise_kernel),
+        dy if fused else plain(dy),
+        geometry,
+        use_bias,
+        need_dx,
+        **fused,
     )
+    return cast("tuple[Array | None, Array, Array, Array | None]", gradients)

@@ -18,6 +18,7 @@ from minigrad.layers.dense import Dense
 from minigrad.layers.depthwise_conv2d import DepthwiseConv2D, DepthwiseConvolution2D
 from minigrad.layers.dropout import Dropout, SpatialDropout2D
 from minigrad.layers.flatten import Flatten
+from minigrad.layers.gaussian_noise import GaussianNoise
 from minigrad.layers.global_pooling2d import (
     GlobalAveragePooling2D,
     GlobalAvgPool2D,
@@ -30,6 +31,9 @@ from minigrad.layers.naming import reset_names
 from minigrad.layers.parameter import Parameter
 from minigrad.layers.pooling2d import AveragePooling2D, AvgPool2D, MaxPool2D, MaxPooling2D
 from minigrad.layers.prelu import PReLU
+from minigrad.layers.random_flip import RandomFlip
+from minigrad.layers.random_rotation import RandomRotation
+from minigrad.layers.random_translation import RandomTranslation
 from minigrad.layers.registry import deserialize, get, register, serialize
 from minigrad.layers.relu import ReLU
 from minigrad.layers.rescaling import Rescaling
@@ -55,6 +59,7 @@ __all__ = [
     "DepthwiseConvolution2D",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
@@ -69,6 +74,9 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Parameter",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
     "ReLU",
     "Rescaling",
     "Reshape",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -254,7 +255,7 @@ class Weights:
     # ------------------------------------------------------------------ parts
 
     def _parameters(self) -> list[Parameter]:
-        return _once(part for part in _members(vars(self)) if isinstance(part, Parameter))
+        return _once(part for part in _members(vars(self).values()) if isinstance(part, Parameter))
 
     def _tree(self, into_frozen: bool = True) -> list[Weights]:
         """Return this layer and all layers inside it, each one once, from the outside in."""
@@ -270,7 +271,7 @@ class Weights:
                 continue
             parameters: list[Parameter] = []
             inner: list[Weights] = []
-            for part in _members(vars(layer)):
+            for part in _members(vars(layer).values()):
                 if isinstance(part, Parameter):
                     parameters.append(part)
                 else:
@@ -280,19 +281,27 @@ class Weights:
         return list(found.values())
 
 
-_NO_MEMBERS = frozenset({type(None), bool, int, float, str, type(np.dtype(np.float32))})
-
-
-def _members(value: Any) -> Iterator[Parameter | Weights]:
-    """Yield the parameters and layers in nested dicts, lists and tuples."""
-    parts = value.values() if isinstance(value, dict) else value
+def _members(parts: Iterable[Any]) -> list[Parameter | Weights]:
+    """Return the parameters and layers in nested dicts, lists and tuples: a step's hottest loop."""
+    found: list[Parameter | Weights] = []
     for part in parts:
-        if type(part) in _NO_MEMBERS:  # most attributes, and this is a step's most frequent loop
+        if part is None or part is True or part is False:  # most attributes
             continue
-        if isinstance(part, (Parameter, Weights)):
-            yield part
-        elif isinstance(part, (list, tuple, dict)):
-            yield from _members(part)
+        of: Any = type(part)  # for mypy, which takes no class for a dictionary key
+        kind = _kind(of)
+        if kind is Parameter:
+            found.append(part)
+        elif kind is not None and part:
+            found += _members(part.values() if kind is dict else part)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind(which: type) -> type | None:
+    """Return how `_members` treats a type: Parameter (a member), dict, list, or None (neither)."""
+    if issubclass(which, (Parameter, Weights)):
+        return Parameter
+    return dict if issubclass(which, dict) else list if issubclass(which, (list, tuple)) else None
 
 
 def _once(parameters: Iterable[Parameter]) -> list[Parameter]:

@@ -12,6 +12,7 @@ import numpy as np
 from minigrad.autograd import no_grad, wrap
 from minigrad.callbacks import Callback
 from minigrad.models.data import Data
+from minigrad.models.sources import Arrays, Source, gives_batches, source
 
 if TYPE_CHECKING:
     from minigrad.models.metrics import Metrics
@@ -56,16 +57,22 @@ def fraction(value: Any) -> float:
     return float(value)
 
 
-def validation(value: Any) -> Data | None:
-    """Return validation data.
+def validation(value: Any, size: int, steps: Any, inputs: int) -> Source | None:
+    """Return where the batches for validation come from.
 
     Raises
     ------
     ValueError, TypeError
-        Unless it is ``(x, y)`` or ``(x, y, sample_weight)`` or None; see `Data.of`.
+        Unless it is ``(x, y)`` or ``(x, y, sample_weight)``, gives batches, or is None; see
+        `minigrad.models.sources`.
     """
+    name, word = "validation_data", "validation_steps"
     if value is None:
+        if steps is not None:
+            raise ValueError(f"{word} needs validation_data. Received: {word}={steps!r}")
         return None
+    if gives_batches(value):
+        return source(value, None, None, size, steps, inputs, name, word, endless=True)
     if not isinstance(value, (tuple, list)) or len(value) not in (2, 3):
         length = f" of length {len(value)}" if isinstance(value, (tuple, list)) else ""
         raise ValueError(
@@ -73,7 +80,7 @@ def validation(value: Any) -> Data | None:
             f"Received: {type(value).__name__}{length}"
         )
     x, y, weight = (*value, None)[:3]
-    return Data.of(x, y, weight, prefix="validation ")
+    return Arrays(Data.of(x, y, weight, "validation ", inputs), size, steps, word)
 
 
 def rehearse(model: Trainer, data: Data, metrics: Metrics, which: str = "") -> None:

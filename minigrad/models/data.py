@@ -11,10 +11,39 @@ import numpy as np
 from minigrad import config
 from minigrad.autograd import Tensor
 
-__all__ = ["Batch", "Data", "as_array", "as_examples", "batch_size_of", "check_finite", "count"]
+__all__ = [
+    "Batch",
+    "Data",
+    "Several",
+    "as_array",
+    "as_examples",
+    "as_inputs",
+    "batch_size_of",
+    "check_finite",
+    "count",
+]
 
 Array: TypeAlias = np.ndarray[Any, Any]
-Batch: TypeAlias = "tuple[Array, Array, Array | None]"
+Inputs: TypeAlias = "Array | Several"
+Batch: TypeAlias = "tuple[Inputs, Array, Array | None]"
+
+
+@dataclass(frozen=True)
+class Several:
+    """Arrays with the same examples, for a model with several inputs; indexed all at once."""
+
+    parts: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def __getitem__(self, index: Any) -> Several:
+        return Several(tuple([part[index] for part in self.parts]))
+
+    @property
+    def shape(self) -> tuple[int]:
+        """The number of examples: all that the shapes have in common."""
+        return (len(self),)
 
 
 @dataclass(frozen=True)
@@ -23,7 +52,7 @@ class Data:
 
     Attributes
     ----------
-    x : ndarray
+    x : ndarray or Several
         One example per index of the first axis.
     y : ndarray
         One target per example.
@@ -31,13 +60,17 @@ class Data:
         One number >= 0 per example.
     """
 
-    x: Array
+    x: Inputs
     y: Array
     sample_weight: Array | None = None
 
     @classmethod
-    def of(cls, x: Any, y: Any, sample_weight: Any = None, prefix: str = "") -> Data:
+    def of(
+        cls, x: Any, y: Any, sample_weight: Any = None, prefix: str = "", inputs: int = 1
+    ) -> Data:
         """Check arrays and put them together; `prefix` goes before their names in errors.
+
+        A model that takes several inputs needs a list of as many arrays for `x`.
 
         Raises
         ------
@@ -49,7 +82,7 @@ class Data:
         first, second = f"{prefix}x", f"{prefix}y"
         if y is None:
             raise ValueError(f"{second} is missing: a model learns from examples and targets.")
-        examples, targets = as_examples(x, first), as_array(y, second)
+        examples, targets = as_inputs(x, first, inputs), as_array(y, second)
         if len(examples) != len(targets):
             raise ValueError(
                 f"{first} and {second} must have the same length. "
@@ -57,7 +90,11 @@ class Data:
             )
         if not len(examples):
             raise ValueError(f"There are no examples. Received: {first}.shape={examples.shape}")
-        check_finite(examples, first)
+        if isinstance(examples, Several):
+            for place, part in enumerate(examples.parts):
+                check_finite(part, f"{first}[{place}]")
+        else:
+            check_finite(examples, first)
         check_finite(targets, second)
         weights = None
         if sample_weight is not None:
@@ -129,6 +166,33 @@ def as_examples(value: Any, name: str) -> Array:
     if array.dtype.kind in "iu" and not hasattr(value, "dtype"):
         return array.astype(config.floatx())
     return array
+
+
+def as_inputs(value: Any, name: str, inputs: int = 1) -> Inputs:
+    """Return what a model with so many inputs takes: an array, or several of one length.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, or not one array for each input.
+    ValueError
+        If lengths differ.
+    """
+    if inputs == 1:
+        return as_examples(value, name)
+    if not isinstance(value, (list, tuple)) or len(value) != inputs:
+        length = f" of length {len(value)}" if isinstance(value, (list, tuple)) else ""
+        raise TypeError(
+            f"{name} must be a list of {inputs} arrays, one for each input of the model. "
+            f"Received: {type(value).__name__}{length}"
+        )
+    parts = tuple([as_examples(part, f"{name}[{i}]") for i, part in enumerate(value)])
+    if len({len(part) for part in parts}) > 1:
+        raise ValueError(
+            f"All arrays in {name} must have the same length. "
+            f"Received: lengths {', '.join(str(len(part)) for part in parts)}"
+        )
+    return Several(parts)
 
 
 def check_finite(array: Array, name: str) -> None:

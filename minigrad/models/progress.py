@@ -47,13 +47,13 @@ class Progress:
     ----------
     title : str
         What the pass is, ``"Epoch 1/5"`` for instance.
-    steps : int
-        How many batches it has.
+    steps : int or None
+        How many batches it has, if that is known.
     verbose : int
         See `verbosity`.
     """
 
-    def __init__(self, title: str, steps: int, verbose: int) -> None:
+    def __init__(self, title: str, steps: int | None, verbose: int) -> None:
         self._title = title
         self._verbose = verbose
         self._bar = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from minigrad._atomic import set_attributes
@@ -12,7 +12,7 @@ from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
 from minigrad.layers import Layer
-from minigrad.models.data import Array, Data
+from minigrad.models.data import Array, Batch, Several
 from minigrad.models.metrics import Metrics
 from minigrad.models.numerics import NonFiniteError, check_step
 from minigrad.models.progress import Progress
@@ -54,9 +54,19 @@ class Steps(Layer):
             )
         return self._metrics
 
-    def _outputs(self, x: Array, training: bool) -> Tensor:
-        # A view: the caller's array stays writable.
-        outputs = self(wrap(to_device(x[...], self.device)), training=training)
+    @property
+    def _inputs(self) -> int:
+        """How many arrays the model takes."""
+        symbols = getattr(self, "inputs", None)
+        return len(symbols) if isinstance(symbols, list) else 1
+
+    def _outputs(self, x: Array | Several, training: bool) -> Tensor:
+        # Views: the caller's arrays stay writable.
+        given: Any = [
+            wrap(to_device(part[...], self.device))
+            for part in (x.parts if isinstance(x, Several) else [x])
+        ]
+        outputs = self(given if self._inputs > 1 else given[0], training=training)
         if not isinstance(outputs, Tensor) or outputs.shape[:1] != x.shape[:1]:
             raise TypeError(
                 f"To be trained, a model must return one tensor with one output per example. "
@@ -71,7 +81,9 @@ class Steps(Layer):
             total = total + extra
         return total
 
-    def _train_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
+    def _train_step(
+        self, x: Array | Several, y: Array, weight: Array | None, metrics: Metrics
+    ) -> None:
         """Update the weights once; if anything goes wrong, no weight has changed."""
         if not self.built:
             with no_grad():
@@ -95,7 +107,9 @@ class Steps(Layer):
             self.stop_training = True
             self.on_nonfinite(str(error))
 
-    def _test_step(self, x: Array, y: Array, weight: Array | None, metrics: Metrics) -> None:
+    def _test_step(
+        self, x: Array | Several, y: Array, weight: Array | None, metrics: Metrics
+    ) -> None:
         with no_grad():
             outputs = self._outputs(x, training=False)
             loss = self._total_loss(y, outputs, weight)
@@ -103,16 +117,14 @@ class Steps(Layer):
 
     def _train_epoch(
         self,
-        data: Data,
-        size: int,
-        order: Array | None,
+        batches: Iterable[Batch],
         metrics: Metrics,
         followers: Sequence[Callback],
         progress: Progress,
     ) -> Logs:
         """Train on every batch once and return the means over the examples."""
         metrics.reset_state()
-        for number, (x, y, weight) in enumerate(data.batches(size, order)):
+        for number, (x, y, weight) in enumerate(batches):
             if followers:
                 tell(followers, "on_train_batch_begin", number, {})
             self._train_step(x, y, weight, metrics)
@@ -123,10 +135,10 @@ class Steps(Layer):
                 break
         return metrics.results()
 
-    def _test_epoch(self, data: Data, size: int, metrics: Metrics, progress: Progress) -> Logs:
+    def _test_epoch(self, batches: Iterable[Batch], metrics: Metrics, progress: Progress) -> Logs:
         """Evaluate every batch once and return the means over the examples."""
         metrics.reset_state()
-        for x, y, weight in data.batches(size):
+        for x, y, weight in batches:
             self._test_step(x, y, weight, metrics)
             progress.step(metrics.results)
         return metrics.results()

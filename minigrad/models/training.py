@@ -15,9 +15,10 @@ from minigrad import losses, optimizers, random
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
 from minigrad.models import checks
-from minigrad.models.data import Array, Data, as_examples, batch_size_of, count
+from minigrad.models.data import Array, Data, as_inputs, batch_size_of, count
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress, verbosity
+from minigrad.models.sources import Arrays, inputs_from, source
 from minigrad.models.steps import Logs, Steps, interruptible, tell
 
 __all__ = ["Trainer"]
@@ -92,7 +93,7 @@ class Trainer(Steps):
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = 32,
         epochs: int = 1,
         verbose: int | str = "auto",
@@ -103,6 +104,8 @@ class Trainer(Steps):
         sample_weight: Any = None,
         initial_epoch: int = 0,
         seed: int | None = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
     ) -> History:
         """Train the model.
 
@@ -112,24 +115,28 @@ class Trainer(Steps):
 
         Parameters
         ----------
-        x : array_like
-            Examples, one per index of the first axis.
-        y : array_like
+        x : array_like, list of array_like, or source of batches
+            Examples, one per index of the first axis; a list of arrays for a model with several
+            inputs. Or, without `y`, whatever gives batches ``(x, y)`` or ``(x, y, sample_weight)``:
+            something with ``len()`` and ``[]``, an iterable, a generator. The rule is in
+            `minigrad.models.sources`.
+        y : array_like, optional
             Targets, one per example.
         batch_size : int
-            Examples per step; the last batch of an epoch may be smaller.
+            Examples per step; the last batch of an epoch may be smaller. Not for batches.
         epochs : int
             The number of the epoch to stop before.
         verbose : "auto", 0, 1 or 2
             Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal, else 2.
         callbacks : list of Callback, optional
             Called while training.
-        validation_data : tuple of arrays, optional
+        validation_data : tuple of arrays, or source of batches, optional
             ``(x, y)`` or ``(x, y, sample_weight)``, evaluated after each epoch.
         validation_split : float
             Instead: the part to take away from the end of `x` and `y` (before shuffling).
         shuffle : bool
-            Go through the examples in another random order in each epoch.
+            Go through the examples (or the batches, if they have numbers) in another random order
+            in each epoch.
         sample_weight : array_like, optional
             One number >= 0 per example, multiplied with its loss.
         initial_epoch : int
@@ -137,6 +144,8 @@ class Trainer(Steps):
             that it has in an uninterrupted run.
         seed : int, optional
             For shuffling. None draws from the common source, see `minigrad.random`.
+        steps_per_epoch, validation_steps : int, optional
+            How many batches to use; all when left out. A generator needs them.
 
         Returns
         -------
@@ -158,14 +167,26 @@ class Trainer(Steps):
         verbose = verbosity(verbose)
         seed = random.check_seed(seed)
         followers = checks.callbacks(callbacks)
-        data = Data.of(x, y, sample_weight)
-        validation = checks.validation(validation_data)
+        words: dict[str, Any] = {
+            "steps": steps_per_epoch,
+            "inputs": self._inputs,
+            "word": "steps_per_epoch",
+        }
+        data = source(x, y, sample_weight, size, **words, endless=True)
+        validation = checks.validation(validation_data, size, validation_steps, self._inputs)
         fraction = checks.fraction(validation_split)
         if fraction and validation is None:
-            data, validation = data.split(fraction)
-        checks.rehearse(self, data, metrics)
+            if not isinstance(data, Arrays):
+                raise ValueError(
+                    "validation_split needs arrays; give validation_data. "
+                    f"Received: validation_split={fraction} and x of type {type(x).__name__}"
+                )
+            head, tail = data.data.split(fraction)
+            data = Arrays(head, size, steps_per_epoch, "steps_per_epoch")
+            validation = Arrays(tail, size)
+        checks.rehearse(self, data.sample, metrics)
         if validation is not None:
-            checks.rehearse(self, validation, metrics, "validation ")
+            checks.rehearse(self, validation.sample, metrics, "validation ")
         if not self.trainable_weights:
             raise ValueError(f"The model '{self.name}' has no trainable weights.")
         if seed is None:
@@ -174,10 +195,9 @@ class Trainer(Steps):
         history = History()
         self.history = history
         self.stop_training = False
-        steps = -(-len(data) // size)
-        params = {
+        params: dict[str, Any] = {
             "epochs": epochs,
-            "steps": steps,
+            "steps": data.steps,
             "verbose": verbose,
             "initial_epoch": initial_epoch,
             "seed": seed,
@@ -193,11 +213,13 @@ class Trainer(Steps):
         seed = params["seed"]  # these two may have been changed by a callback
         for epoch in range(params["initial_epoch"], epochs):
             tell(crew, "on_epoch_begin", epoch, {})
-            order = random.generator(seed, (epoch,)).permutation(len(data)) if shuffle else None
-            with Progress(f"Epoch {epoch + 1}/{epochs}", steps, verbose) as progress:
-                logs = self._train_epoch(data, size, order, metrics, followers, progress)
+            data.begin_epoch(epoch)
+            batches = data.epoch(epoch, seed if shuffle else None)
+            with Progress(f"Epoch {epoch + 1}/{epochs}", data.steps, verbose) as progress:
+                logs = self._train_epoch(batches, metrics, followers, progress)
+                data.end_epoch()
                 if validation is not None:
-                    found = self._test_epoch(validation, size, metrics, Progress("", 0, 0))
+                    found = self._test_epoch(validation.epoch(), metrics, Progress("", 0, 0))
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 progress.finish(logs)
             tell(crew, "on_epoch_end", epoch, logs)
@@ -210,11 +232,12 @@ class Trainer(Steps):
     def evaluate(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         batch_size: int | None = 32,
         verbose: int | str = "auto",
         sample_weight: Any = None,
         return_dict: bool = False,
+        steps: int | None = None,
     ) -> Result:
         """Return the loss and the metrics on data, in inference mode; nothing is changed.
 
@@ -224,6 +247,8 @@ class Trainer(Steps):
             As in `fit`.
         return_dict : bool
             Return a dict by name.
+        steps : int, optional
+            How many batches to use; all when left out.
 
         Returns
         -------
@@ -240,25 +265,34 @@ class Trainer(Steps):
         metrics = self._compiled("evaluate")
         size = batch_size_of(batch_size)
         shown = verbosity(verbose)
-        data = Data.of(x, y, sample_weight)
-        checks.rehearse(self, data, metrics)
-        with Progress("Evaluation", -(-len(data) // size), shown) as progress:
-            logs = self._test_epoch(data, size, metrics, progress)
+        data = source(x, y, sample_weight, size, steps, self._inputs)
+        checks.rehearse(self, data.sample, metrics)
+        with Progress("Evaluation", data.steps, shown) as progress:
+            logs = self._test_epoch(data.epoch(), metrics, progress)
             progress.finish(logs)
         return _result(logs, return_dict)
 
     @interruptible
-    def predict(self, x: Any, batch_size: int | None = 32, verbose: int | str = 0) -> Array:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = 32,
+        verbose: int | str = 0,
+        steps: int | None = None,
+    ) -> Array:
         """Return the outputs for `x`, in inference mode, computed batch by batch.
 
         Parameters
         ----------
-        x : array_like
-            Examples, one per index of the first axis; there may be none.
+        x : array_like, list of array_like, or source of batches
+            As in `fit`; there may be no examples. Batches are inputs alone (an array, or a list of
+            arrays for a model with several inputs) or tuples that begin with them.
         batch_size : int
             Examples per batch; it changes memory and speed, not the outputs.
         verbose : 0, 1, 2 or "auto"
             As in `fit`, but silent by default.
+        steps : int, optional
+            How many batches to use; all when left out.
 
         Returns
         -------
@@ -270,15 +304,16 @@ class Trainer(Steps):
         ValueError, TypeError
             If an argument does not fit.
         """
-        examples = as_examples(x, "x")
-        size = batch_size_of(batch_size)
-        starts = range(0, max(len(examples), 1), size)
-        with Progress("Prediction", len(starts), verbosity(verbose)) as progress:
+        total, batches = inputs_from(x, batch_size_of(batch_size), steps, self._inputs)
+        with Progress("Prediction", total, verbosity(verbose)) as progress:
             outputs = []
-            for start in starts:
-                outputs.append(self.predict_on_batch(examples[start : start + size]))
+            for batch in batches:
+                with no_grad():
+                    outputs.append(self._outputs(batch, training=False).numpy())
                 progress.step(dict)
             progress.finish({})
+        if not outputs:
+            raise ValueError(f"There are no batches. Received: x={x!r}")
         return np.concatenate(outputs)
 
     # ------------------------------------------------------------------ single batches
@@ -317,7 +352,7 @@ class Trainer(Steps):
             If an argument does not fit; weights and optimizer are as they were then.
         """
         metrics = self._compiled("train_on_batch")
-        data = Data.of(x, y, sample_weight)
+        data = Data.of(x, y, sample_weight, inputs=self._inputs)
         if reset_metrics:
             metrics.reset_state()
         self._train_step(data.x, data.y, data.sample_weight, metrics)
@@ -334,7 +369,7 @@ class Trainer(Steps):
     ) -> Result:
         """Return the loss and the metrics of one batch, in inference mode; see `train_on_batch`."""
         metrics = self._compiled("test_on_batch")
-        data = Data.of(x, y, sample_weight)
+        data = Data.of(x, y, sample_weight, inputs=self._inputs)
         if reset_metrics:
             metrics.reset_state()
         self._test_step(data.x, data.y, data.sample_weight, metrics)
@@ -343,7 +378,7 @@ class Trainer(Steps):
     def predict_on_batch(self, x: Any) -> Array:
         """Return the outputs for one batch, in inference mode, as an array."""
         with no_grad():
-            return self._outputs(as_examples(x, "x"), training=False).numpy()
+            return self._outputs(as_inputs(x, "x", self._inputs), training=False).numpy()
 
 
 def _result(logs: Logs, as_dict: bool) -> Result:

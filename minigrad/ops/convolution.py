@@ -107,21 +107,24 @@ def _bias_grad(y: Any, data_format: DataFormat) -> Any:
 # --- separable: one pass forward, one pass backward -------------------------------------------
 
 
-def _separable_fused(
+def _separable_gradients(
     g: Any,
     x: Any,
     depthwise_kernel: Any,
     pointwise_kernel: Any,
     geometry: ConvGeometry,
     wants: tuple[bool, ...],
+    relu: Any,
 ) -> tuple[Any, ...]:
-    """Return the gradients of all arguments that want one, on arrays."""
+    """Return the gradients of all arguments that want one, on arrays; g passes where relu > 0."""
     wants_x, wants_depthwise, wants_pointwise, *rest = wants
     wants_bias = any(rest)
     if wants_depthwise and wants_pointwise:
         return kernels.separable_backward(
-            x, depthwise_kernel, pointwise_kernel, g, geometry, wants_bias, need_dx=wants_x
+            x, depthwise_kernel, pointwise_kernel, g, geometry, wants_bias, wants_x, relu
         )
+    if relu is not None:
+        g = where_positive(g, relu)
     # Kernels are frozen: compute what is asked for only.
     data_format = geometry.data_format
     dx = dk = dp = db = None
@@ -156,27 +159,14 @@ def _deep(g: Tensor, pointwise_kernel: Tensor, geometry: ConvGeometry) -> Tensor
         _depthwise(x, depthwise_kernel, geometry), g, geometry.data_format
     ),
     bias=lambda g, geometry: _bias_grad(g, geometry.data_format),
-    fused=_separable_fused,
+    fused=lambda g, x, depthwise_kernel, pointwise_kernel, geometry, wants: _separable_gradients(
+        g, x, depthwise_kernel, pointwise_kernel, geometry, wants, None
+    ),
 )
 def _separable(
     x: Any, depthwise_kernel: Any, pointwise_kernel: Any, bias: Any, geometry: ConvGeometry
 ) -> Any:
     return kernels.separable_forward(x, depthwise_kernel, pointwise_kernel, bias, geometry)
-
-
-def _separable_relu_fused(
-    g: Any,
-    out: Any,
-    x: Any,
-    depthwise_kernel: Any,
-    pointwise_kernel: Any,
-    geometry: ConvGeometry,
-    wants: tuple[bool, ...],
-    spare: bool,
-) -> tuple[Any, ...]:
-    """Return what `_separable_fused` does, from the gradient that ReLU lets through."""
-    passed = where_positive(g, out, spare)
-    return _separable_fused(passed, x, depthwise_kernel, pointwise_kernel, geometry, wants)
 
 
 @primitive(
@@ -190,7 +180,9 @@ def _separable_relu_fused(
         _depthwise(x, depthwise_kernel, geometry), pass_positive(g, out.data), geometry.data_format
     ),
     bias=lambda g, out, geometry: _bias_grad(pass_positive(g, out.data), geometry.data_format),
-    fused=_separable_relu_fused,
+    fused=lambda g, out, x, depthwise_kernel, pointwise_kernel, geometry, wants: (
+        _separable_gradients(g, x, depthwise_kernel, pointwise_kernel, geometry, wants, out)
+    ),
 )
 def _separable_relu(
     x: Any, depthwise_kernel: Any, pointwise_kernel: Any, bias: Any, geometry: ConvGeometry

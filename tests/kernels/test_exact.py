@@ -139,6 +139,15 @@ def compute(case, data_format="channels_last", dtype=np.float64):
     assert dx is None
     for name, other in zip(names[1:], others, strict=True):
         np.testing.assert_array_equal(other, results[name])
+    # ReLU at the end: its gradient is part of the pass, also where one pixel stands for an image.
+    arrays, y = (x, depthwise, pointwise), results["separable_forward"]
+    pixel = dy[:, :, :1, :1] if data_format == "channels_first" else dy[:, :1, :1]
+    for upstream in (dy, np.broadcast_to(pixel, dy.shape)):
+        passed = np.where(y > 0, upstream, dtype(0))
+        fused = kernels.separable_backward(*arrays, upstream, geometry, True, True, y)
+        plain = kernels.separable_backward(*arrays, passed, geometry, True)
+        for one, other in zip(fused, plain, strict=True):
+            np.testing.assert_array_equal(one, other)
     maxima, argmax = kernels.max_pool_forward(x, geometry)
     assert argmax.dtype in (np.int32, np.int64)
     results["max_pool_forward"], results["argmax"] = maxima, argmax.astype(dtype)

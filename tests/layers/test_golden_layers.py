@@ -84,6 +84,9 @@ def test_there_is_golden_data_for_every_layer() -> None:
     public = {getattr(layers, name) for name in layers.__all__}
     made = {cls for cls in public if isinstance(cls, type) and issubclass(cls, layers.Layer)}
     without = {layers.Layer, layers.InputLayer, layers.SpatialDropout2D}
+    # Keras draws other numbers; test_augmentation.py checks these against NumPy and by hand.
+    without |= {layers.RandomFlip, layers.RandomRotation, layers.RandomTranslation}
+    without |= {layers.GaussianNoise}
     assert {case["class_name"] for case in LAYERS} == {cls.__name__ for cls in made - without}
 
 

@@ -154,7 +154,7 @@ ROWS: list[tuple[str, Callable[[Sequential], Any], type[Exception], str]] = [
     ),
     ("x None", fit(None), TypeError, r"x must be one array .* Received: NoneType"),
     ("y None", fit(y=None), ValueError, r"y is missing"),
-    ("y missing", lambda m: m.fit(X), TypeError, r"'y'"),
+    ("y missing", lambda m: m.fit(X), ValueError, r"y is missing"),
     ("x dict", fit({"a": X}), TypeError, r"x must be one array .* Received: dict"),
     ("x arrays", fit([X, X], Y[:2]), TypeError, r"Join a list of arrays with np\.stack\. Rec"),
     ("x generator", fit(iter(X)), TypeError, r"x must be one array"),

@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers
+from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.runs import flat, repeated, row_runs, runs
 
 __all__ = ["relu", "where_positive"]
@@ -21,7 +22,7 @@ def relu(x: Array) -> Array:
     >>> relu(np.array([1.0, -1.0, np.nan]))
     array([ 1.,  0., nan])
     """
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     tasks, sizes = runs(x.size)
     _relu(tasks, WORK * x.size, *flat((x,), (y,)), sizes)
     return y
@@ -45,12 +46,12 @@ def where_positive(g: Array, y: Array, in_place: bool = False) -> Array:
     """
     if (found := repeated(g)) is not None:
         array, rows = found
-        dx = np.empty_like(y)
+        dx = empty(y.shape, y.dtype)
         tasks, sizes = row_runs(rows)
         _repeated_where_positive(tasks, WORK * y.size, *flat((array, y), (dx,)), sizes)
         return dx
     g = np.ascontiguousarray(g)
-    dx = g if in_place and g.flags.writeable else np.empty_like(g)
+    dx = g if in_place and g.flags.writeable else empty(g.shape, g.dtype)
     tasks, sizes = runs(g.size)
     _where_positive(tasks, WORK * g.size, *flat((g, y), (dx,)), sizes)
     return dx

@@ -25,6 +25,7 @@ import numpy as np
 from minigrad.kernels.cpu.gemm import add_transposed_product, multiply, pack_panel
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
@@ -71,7 +72,7 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     phases = _phases(geometry)
     whole = len(phases) == 1 and geometry.strides == (1, 1)
     shape = (len(dy), *geometry.input_size, groups * part)
-    dx = np.empty(0, dy.dtype) if whole else np.zeros(shape, dy.dtype)
+    dx = np.empty(0, dy.dtype) if whole else zeroed(shape, dy.dtype)
     for (row, column), rows, columns, window in phases:
         taps = np.ascontiguousarray(turned[rows, columns])
         phase = _convolve(dy, taps, None, window, groups)
@@ -89,7 +90,7 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     window = tuple(geometry.numbers.tolist())
     plan = _plan(window, len(x), channels, groups, filters, x.dtype)
     shape = (*geometry.kernel_size, channels // groups, filters)
-    sums = np.zeros((plan.chunks, *shape), x.dtype)
+    sums = zeroed((plan.chunks, *shape), x.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
     _kernel_grad_part(
         plan.parts, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out, plan.sizes
@@ -216,11 +217,11 @@ def _convolve(
     """Return the convolution of images with the channels last."""
     plan = _plan(window, len(x), x.shape[3], groups, kernel.shape[3], x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
-    packed = np.empty(plan.packed, x.dtype)
+    packed = empty(plan.packed, x.dtype)
     _pack(
         plan.panels, plan.packed, flat(kernel), zeros, zeros, zeros, packed, packed, packed, sizes
     )
-    y = np.empty(plan.shape, x.dtype)
+    y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,

@@ -18,6 +18,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers
+from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.runs import flat, sizes_of
 
 __all__ = ["Layout", "gradients", "moments", "scale_and_shift"]
@@ -101,7 +102,7 @@ def scale_and_shift(x: Array, mean: Array, scale: Array, offset: Array, layout: 
     array([0., 2., 6.])
     """
     plan = _plan(layout)
-    y = np.empty_like(x)
+    y = empty(x.shape, x.dtype)
     vectors = [np.tile(vector, plan.fold) for vector in (mean, scale, offset)]
     _scale_and_shift(plan.tasks, WORK * x.size, *flat((x, *vectors), (y,)), plan.sizes)
     return y
@@ -153,7 +154,7 @@ def gradients(
         vectors = np.empty((4, plan.fold, features), x.dtype)
         for row, vector in zip(vectors, (mean, factor, slope, constant), strict=True):
             row[:] = vector
-        dx = np.empty_like(x)
+        dx = empty(x.shape, x.dtype)
         _input_gradient(plan.tasks, WORK * x.size, *flat((g, x, vectors), (dx,)), plan.sizes)
     return dx, gamma_part.astype(x.dtype), beta_part.astype(x.dtype)
 

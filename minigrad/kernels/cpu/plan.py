@@ -46,6 +46,8 @@ class Plan(NamedTuple):
     depthwise_work: int
     wide: int
     """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
+    panels_at: int
+    """Where the panels of Q start, behind the depthwise kernel: at a multiple of a cache line."""
     panels: int
     packed: int
     panels_transposed: int
@@ -72,9 +74,12 @@ def separable_plan(
     multiplier: int,
     filters: int,
     dtype: np.dtype[Any],
-    relu: bool = False,
+    relu: int = 0,
 ) -> Plan:
-    """Return the plan for a separable convolution, with ReLU at its end or without."""
+    """Return the plan for a separable convolution.
+
+    `relu` is 1 with ReLU at its end, and 2 for a gradient that comes once per image and channel.
+    """
     lanes = VECTOR_BYTES // dtype.itemsize
     height, width = geometry.output_size
     repeats = lanes if channels < lanes else 1
@@ -92,6 +97,8 @@ def separable_plan(
     bands = max(1, min(_chunks(work, share, 16), group * height))
     block = (_even(features, BLOCK[0], 12), _even(filters, BLOCK[1], 2 * lanes))
     down, across = -(-features // block[0]), -(-filters // block[1])
+    wide = geometry.taps * features * repeats
+    panels_at = -(-wide // (2 * lanes)) * 2 * lanes
     panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
 
     def sizes(images: int, begin: bool) -> Numbers:
@@ -100,7 +107,7 @@ def separable_plan(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *block, bands, images, begin, runs, relu),
+                *(chunks, by_blocks, *block, bands, images, begin, runs, relu, panels_at),
             ],
             dtype=np.int64,
         )
@@ -115,7 +122,8 @@ def separable_plan(
         shape=(batch, height, width, filters),
         work=work,
         depthwise_work=2 * group * image * features * geometry.taps,
-        wide=geometry.taps * features * repeats,
+        wide=wide,
+        panels_at=panels_at,
         panels=panels,
         packed=panels * 2 * lanes * features,
         panels_transposed=panels_transposed,

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.runs import Rows, row_runs
 from minigrad.kernels.cpu.runs import flat as flat_views
 from minigrad.kernels.geometry import ConvGeometry
@@ -19,8 +20,8 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     """Return maxima and their positions; see `minigrad.kernels.max_pool_forward`."""
     x = to_last(x, geometry.data_format)
     batch, channels = len(x), x.shape[3]
-    y = np.empty((batch, *geometry.output_size, channels), x.dtype)
-    argmax = np.empty(y.shape, _position_dtype(geometry))
+    y = empty((batch, *geometry.output_size, channels), x.dtype)
+    argmax = empty(y.shape, _position_dtype(geometry))
     _forward_row(
         batch * geometry.output_size[0],
         y.size * geometry.taps,
@@ -38,7 +39,7 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     batch, channels = len(dy), dy.shape[3]
     height, width = geometry.input_size
     windows = geometry.output_size[0] * geometry.output_size[1]
-    dx = np.zeros((batch, height * width, channels), dy.dtype)
+    dx = zeroed((batch, height * width, channels), dy.dtype)
     positions = argmax.astype(_position_dtype(geometry), copy=False)
     _backward_image(
         batch,

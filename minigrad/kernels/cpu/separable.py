@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.kernels.cpu.activations import where_positive
 from minigrad.kernels.cpu.depthwise import (
     add_kernel_grad,
     features_of_pixels,
@@ -51,7 +52,8 @@ from minigrad.kernels.cpu.layout import (
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
-from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
+from minigrad.kernels.cpu.runs import repeated
+from minigrad.kernels.cpu.simd import Pointer, at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward", "separable_forward"]
@@ -74,15 +76,18 @@ def separable_forward(
     plan = separable_plan(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
-    wide, packed = empty(plan.wide, x.dtype), empty(plan.packed, x.dtype)
+    kernels = empty(plan.panels_at + plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
-    _pack(plan.panels, plan.packed, depthwise, pointwise, zeros, zeros, wide, packed, packed, sizes)
+    _pack(
+        plan.panels, plan.packed, depthwise, pointwise, zeros, zeros,
+        kernels, kernels, kernels, sizes,
+    )  # fmt: skip
     y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
-        plan.runs, plan.work, flat(x), flat(wide), flat(packed),
-        zeros if bias is None else flat(bias), out, out, out, sizes,
+        plan.runs, plan.work, flat(x), flat(kernels), zeros if bias is None else flat(bias), zeros,
+        out, out, out, sizes,
     )  # fmt: skip
     return from_last(y, geometry.data_format)
 
@@ -95,6 +100,7 @@ def separable_backward(
     geometry: ConvGeometry,
     use_bias: bool,
     need_dx: bool = True,
+    relu: Array | None = None,
 ) -> tuple[Array | None, Array, Array, Array | None]:
     """Return all gradients; see `minigrad.kernels.separable_backward`."""
     data_format, kernel_shape, times = geometry.data_format, depthwise_kernel.shape, 1
@@ -103,15 +109,25 @@ def separable_backward(
         depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
     features, filters = pointwise_kernel.shape[2:]
-    plan = separable_plan(geometry, len(x), channels, multiplier, filters, x.dtype)
-    zeros, dtype = plan.zeros, x.dtype
+    rest, dtype = (geometry, len(x), channels, multiplier, filters, x.dtype), x.dtype
+    plan = separable_plan(*rest)
+    if relu is not None and (plan.by_blocks or data_format != "channels_last"):
+        dy, relu = where_positive(dy, relu), None
+    elif relu is not None:
+        _, height, width, _ = plan.shape
+        found = repeated(dy)
+        if found is not None and found[1] == (len(x), height * width, filters):
+            dy, plan = found[0].reshape(len(x), filters), separable_plan(*rest, 2)
+        else:
+            dy, plan = np.ascontiguousarray(dy), separable_plan(*rest, 1)
+    zeros = plan.zeros
     depthwise, pointwise = _planes_first(depthwise_kernel, pointwise_kernel)
-    wide, packed = empty(plan.wide, dtype), empty(plan.packed_transposed, dtype)
+    packed = empty(plan.panels_at + plan.packed_transposed, dtype)
     _pack_transposed(
         plan.panels_transposed, plan.packed, depthwise, pointwise, zeros, zeros,
-        wide, packed, packed, plan.sizes,
+        packed, packed, packed, plan.sizes,
     )  # fmt: skip
-    kernels, panels = flat(wide), flat(packed)
+    kernels = flat(packed)
     dx = empty(x.shape if need_dx else (len(x), 0), dtype)
     dt = empty(plan.group_features, dtype)
     t = empty(plan.group_features if plan.by_blocks else 0, dtype)
@@ -128,7 +144,8 @@ def separable_backward(
         inputs, gradients = flat(images), flat(to_last(dy[first:last], data_format))
         share = plan.work * (last - first) // max(len(x), 1)
         _backward_runs(
-            plan.chunks, 2 * share, inputs, kernels, gradients, panels,
+            plan.chunks, 2 * share, inputs, kernels, gradients,
+            zeros if relu is None else flat(relu[first:last]),
             dt, sums.reshape(-1), t, sizes,
         )  # fmt: skip
         if plan.by_blocks:
@@ -169,34 +186,38 @@ def _planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
 @kernel(parallel=True)
 def _pack(
     panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
-    wide: Array, packed: Array, _w: Array, sizes: Numbers,
+    kernels: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Pack one panel of the pointwise kernel; task 0 repeats the depthwise one, too."""
     channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
     if panel == 0:
-        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
+        taps = multiplier * sizes[4] * sizes[5]
+        repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
     pack_panel(
-        pointer(pointwise), filters, 1, channels * multiplier, filters, panel, pointer(packed)
-    )
+        pointer(pointwise), filters, 1, channels * multiplier, filters, panel,
+        at(pointer(kernels), sizes[26]),
+    )  # fmt: skip
 
 
 @kernel(parallel=True)
 def _pack_transposed(
     panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
-    wide: Array, packed: Array, _w: Array, sizes: Numbers,
+    kernels: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Pack one panel of the transposed pointwise kernel, and repeat the depthwise one."""
     channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
     if panel == 0:
-        repeat_kernel(pointer(depthwise), multiplier * sizes[4] * sizes[5], channels, pointer(wide))
+        taps = multiplier * sizes[4] * sizes[5]
+        repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
     pack_panel(
-        pointer(pointwise), 1, filters, filters, channels * multiplier, panel, pointer(packed)
-    )
+        pointer(pointwise), 1, filters, filters, channels * multiplier, panel,
+        at(pointer(kernels), sizes[26]),
+    )  # fmt: skip
 
 
 @kernel(parallel=True)
 def _forward_run(
-    number: int, x: Array, depthwise: Array, packed: Array, bias: Array,
+    number: int, x: Array, kernels: Array, bias: Array, _d: Array,
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
@@ -206,9 +227,9 @@ def _forward_run(
     large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), filters)
     scratch = np.empty(count * features, x.dtype)
     t = pointer(scratch)
-    features_of_pixels(pointer(x), pointer(depthwise), t, first, count, sizes, channels, multiplier)
+    features_of_pixels(pointer(x), pointer(kernels), t, first, count, sizes, channels, multiplier)
     multiply(
-        t, features, count, features, pointer(packed), filters, pointer(bias),
+        t, features, count, features, at(pointer(kernels), sizes[26]), filters, pointer(bias),
         at(pointer(y), first * filters), filters, large, sizes[25] != 0,
     )  # fmt: skip
     if large:
@@ -218,7 +239,7 @@ def _forward_run(
 
 @kernel(parallel=True)
 def _backward_runs(
-    chunk: int, x: Array, depthwise: Array, dy: Array, packed: Array,
+    chunk: int, x: Array, kernels: Array, dy: Array, relu: Array,
     dt: Array, sums: Array, t: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute dt for every run of a chunk, and add up the gradients of Q and the bias."""
@@ -230,18 +251,22 @@ def _backward_runs(
         clear(at(pointer(sums), chunk * size), 1, size, 0)
     zeros = np.zeros(features, x.dtype)
     scratch = np.empty(0 if by_blocks else run * features, x.dtype)
+    passed = np.empty(run * filters if sizes[25] else 0, x.dtype)
     # Tiles are twelve pixels high: so are the borders between chunks, and those between runs.
     last = pixels if chunk + 1 == chunks else (chunk + 1) * pixels // chunks // 12 * 12
     for first in range(chunk * pixels // chunks // 12 * 12, last, run):
         count = min(run, last - first)
         gradient = at(pointer(dy), first * filters)
+        if sizes[25]:
+            _pass_positive(pointer(dy), pointer(relu), first, count, sizes, pointer(passed))
+            gradient = pointer(passed)
         t_run = at(pointer(t), first * features) if by_blocks else pointer(scratch)
         features_of_pixels(
-            pointer(x), pointer(depthwise), t_run, first, count, sizes, channels, multiplier
+            pointer(x), pointer(kernels), t_run, first, count, sizes, channels, multiplier
         )
         multiply(
-            gradient, filters, count, filters, pointer(packed), features, pointer(zeros),
-            at(pointer(dt), first * features), features,
+            gradient, filters, count, filters, at(pointer(kernels), sizes[26]), features,
+            pointer(zeros), at(pointer(dt), first * features), features,
         )  # fmt: skip
         target = at(pointer(sums), chunk * size)
         if not by_blocks:
@@ -252,6 +277,25 @@ def _backward_runs(
         add_column_sums(gradient, count, filters, target)
     keep(zeros)
     keep(scratch)
+    keep(passed)
+
+
+@kernel(inner=True)
+def _pass_positive(
+    dy: Pointer, y: Pointer, first: int, count: int, sizes: Numbers, passed: Pointer
+) -> None:
+    """Copy a run of dy where y > 0, and 0 elsewhere: the gradient that ReLU lets through.
+
+    It stays in the cache for the two products that need it, instead of going to memory and back.
+    After a global average, dy has one pixel per image: it need not even be written out.
+    """
+    filters, image, zero = sizes[14], sizes[2] * sizes[3], dy[0] * 0
+    for p in range(first, first + count):
+        source = at(dy, (p // image if sizes[25] == 2 else p) * filters)
+        choice, target = at(y, p * filters), at(passed, (p - first) * filters)
+        for c in range(filters):
+            value = source[c]
+            target[c] = value if choice[c] > 0 else zero
 
 
 @kernel(parallel=True)
