@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
 __all__ = ["Configurable", "Registry", "snake_case", "unknown_name"]
@@ -43,6 +45,33 @@ class Configurable:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+class _Sharing(threading.local):
+    """What has been written or read, while that goes on in this thread."""
+
+    written: dict[int, tuple[Any, dict[str, Any]]] | None = None  # by id; the object stays alive
+    read: dict[Any, tuple[Any, Any]] | None = None  # by number: the configuration and the object
+
+
+_sharing = _Sharing()
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Keep together what is written or read in the block: a shared layer stays one layer.
+
+    A layer that several models contain is written as often, with the same ``shared_object_id``
+    (the key that Keras 2 uses), and made once when that is read.
+    """
+    if _sharing.written is not None:  # a part of something larger
+        yield
+        return
+    _sharing.written, _sharing.read = {}, {}
+    try:
+        yield
+    finally:
+        _sharing.written = _sharing.read = None
 
 
 class Registry:
@@ -204,8 +233,7 @@ class Registry:
             return None
         if not isinstance(obj, (str, type)):
             if hasattr(obj, "get_config"):
-                config = obj.get_config()
-                return {"class_name": self._name_of(type(obj)), "config": config}
+                return self._described(obj)
             if callable(obj) and getattr(obj, "__name__", "").isidentifier():
                 return self._name_of(obj)
         raise ValueError(
@@ -213,6 +241,19 @@ class Registry:
             "get_config() "
             f"method. Define it as a named function or a class and register it. Received: {obj!r}"
         )
+
+    def _described(self, obj: Any) -> dict[str, Any]:
+        with sharing():
+            assert _sharing.written is not None
+            _, found = _sharing.written.get(id(obj), (None, None))
+            if found is not None:
+                found.setdefault("shared_object_id", list(_sharing.written).index(id(obj)))
+                return found
+            name = self._name_of(type(obj))
+            found = {"class_name": name, "config": obj.get_config()}
+            if getattr(obj, "is_shared", False):
+                _sharing.written[id(obj)] = obj, found
+            return found
 
     def deserialize(self, config: Any) -> Any:
         """Return the object that `serialize` was given; `config` is not changed.
@@ -248,9 +289,17 @@ class Registry:
                 f"The 'config' of {_an(self.kind)} must be a dict. Received: config={arguments!r}"
             )
         entry = self._find(name.rpartition(">")[2])  # Keras writes custom objects as "Package>Name"
-        if hasattr(entry, "from_config"):
-            return entry.from_config(dict(arguments))
-        return entry(**arguments)
+        with sharing():
+            assert _sharing.read is not None
+            number = config.get("shared_object_id")
+            known, found = _sharing.read.get(number, (None, None))
+            if known == config and getattr(entry, "is_shared", False):
+                return found
+            read = getattr(entry, "from_config", None)
+            found = entry(**arguments) if read is None else read(dict(arguments))
+            if number is not None:
+                _sharing.read[number] = config, found
+            return found
 
     def _find(self, name: str) -> Callable[..., Any]:
         if name in self._entries:
@@ -289,7 +338,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
         *most, last = map(repr, similar)
         hint = f"Did you mean {', '.join(most) + ' or ' if most else ''}{last}?"
     else:
-        hint = f"Known names: {', '.join(known)}."
+        once = {_fold(each): each for each in known}  # dense, and not Dense as well
+        hint = f"Known names: {', '.join(once.values())}."
     return f"Unknown {kind}. {hint} Received: {name!r}"
 
 

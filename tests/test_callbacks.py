@@ -322,6 +322,28 @@ def test_a_finished_training_is_not_made_again(tmp_path):
     assert equal(third.get_weights(), second.get_weights())
 
 
+class PowerCut(callbacks.Callback):
+    """Fails after the backup of the last epoch, before the training is brought to its end."""
+
+    def on_train_end(self, logs):
+        raise RuntimeError("lights out")
+
+
+def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
+    def train(*more):
+        made = model()
+        stop = callbacks.EarlyStopping(patience=2, restore_best_weights=True)
+        values = Fake([3.0, 1.0, 2.0, 2.0, 0.5, 0.1, 0.1])
+        history = fit(made, values, stop, callbacks.BackupAndRestore(tmp_path), *more, epochs=7)
+        return made.get_weights(), history.epoch
+
+    whole, epochs = train()
+    with pytest.raises(RuntimeError, match="lights out"):
+        train(PowerCut())
+    resumed, again = train()
+    assert epochs == again == [0, 1, 2, 3] and equal(whole, resumed)
+
+
 # --------------------------------------------------------------------------- errors
 
 ERRORS = [
@@ -329,6 +351,11 @@ ERRORS = [
     (lambda: callbacks.EarlyStopping(patience=-1), "`patience`"),
     (lambda: callbacks.ReduceLROnPlateau(factor=1.0), "`factor`"),
     (lambda: callbacks.ModelCheckpoint("m", save_freq=0), "save_freq must be"),
+    (lambda: callbacks.EarlyStopping(patience=1.5), "`patience` argument must be an integer"),
+    (lambda: callbacks.EarlyStopping(baseline="x"), "`baseline`"),
+    (lambda: callbacks.ModelCheckpoint("m-{}"), "must hold names, such as {epoch}"),
+    (lambda: callbacks.ModelCheckpoint("m-{epoch"), "expected '}'"),
+    (lambda: callbacks.CSVLogger("log", separator=";;"), "separator must be one character"),
     (lambda: fit(model(), callbacks.EarlyStopping()), "'val_loss', which is not reported"),
     (
         lambda: fit(model(), callbacks.ModelCheckpoint("m-{accuracy}")),
@@ -341,3 +368,29 @@ ERRORS = [
 def test_errors(wrong, text):
     with pytest.raises(ValueError, match=text):
         wrong()
+
+
+def test_arguments_of_a_wrong_type():
+    with pytest.raises(TypeError, match="monitor must be the name of a log"):
+        callbacks.EarlyStopping(monitor=None)
+    with pytest.raises(TypeError, match="must be a function of the epoch"):
+        callbacks.LearningRateScheduler(0.1)
+
+
+@pytest.mark.parametrize("make", [callbacks.ModelCheckpoint, callbacks.CSVLogger])
+def test_a_folder_that_is_missing_is_found_before_the_training(make, tmp_path):
+    made = model()
+    before = made.get_weights()
+    with pytest.raises(FileNotFoundError, match="nowhere' does not exist"):
+        fit(made, make(tmp_path / "nowhere" / "file"))
+    assert equal(made.get_weights(), before)
+
+
+def test_weights_that_a_callback_remembers_are_arrays_in_the_backup(tmp_path):
+    made = model()
+    stop = callbacks.EarlyStopping("loss", patience=9, restore_best_weights=True)
+    keep = callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    fit(made, stop, keep, epochs=2)
+    with np.load(keep.path) as file:
+        kept = [file[name] for name in sorted(file.files) if name.startswith("callbacks/")]
+    assert equal(kept, stop.best_weights)

@@ -73,6 +73,7 @@ class BackupAndRestore(Callback):
         kinds = [type(each).__name__ for each in self._others()]
         info = self.model.restore_training(self.path, kinds)
         self.params.update(seed=info["seed"], initial_epoch=info["epochs_done"])
+        self.model.stop_training = info.get("stopped", False)
         for other, (_, state) in zip(self._others(), info["callbacks"], strict=True):
             other.set_state(state)
 
@@ -81,6 +82,7 @@ class BackupAndRestore(Callback):
         info: dict[str, Any] = {
             "seed": self.params["seed"],
             "epochs_done": epoch + 1,
+            "stopped": self.model.stop_training,  # another callback has ended the training
             "callbacks": [[type(each).__name__, each.get_state()] for each in self._others()],
         }
         self.model.backup_training(self.path, info)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-__all__ = ["Callback", "Logs"]
+__all__ = ["Callback", "Logs", "expect_folder"]
 
 Logs = dict[str, float]
 
@@ -73,7 +74,7 @@ class Callback:
         """Do something after a batch; ``logs`` are the means over the epoch so far."""
 
     def get_state(self) -> dict[str, Any]:
-        """Return what the callback remembers, as data that JSON can hold; see `set_state`."""
+        """Return what the callback remembers, as arrays and data for JSON; see `set_state`."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -83,3 +84,9 @@ class Callback:
         """
         for name, value in state.items():
             setattr(self, name, value)
+
+
+def expect_folder(folder: str, path: str) -> None:
+    """Raise FileNotFoundError if the folder that a file is to be written to does not exist."""
+    if folder and not os.path.isdir(folder):
+        raise FileNotFoundError(f"The folder {folder!r} does not exist. Received: path={path!r}")

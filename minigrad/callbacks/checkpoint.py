@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import string
 from typing import Any
 
-from minigrad.callbacks.base import Logs
+from minigrad._validate import number
+from minigrad.callbacks.base import Logs, expect_folder
 from minigrad.callbacks.monitor import Monitor
 
 __all__ = ["ModelCheckpoint"]
@@ -66,10 +68,24 @@ class ModelCheckpoint(Monitor):
                 f"save_freq must be 'epoch' or a number of batches. Received: {save_freq!r}"
             )
         self.filepath = os.fspath(filepath)
+        if not all(
+            name is None or name for _, name, _, _ in string.Formatter().parse(self.filepath)
+        ):
+            raise ValueError(
+                "The brackets {} in filepath must hold names, such as {epoch}. "
+                f"Received: filepath={self.filepath!r}"
+            )
         self.verbose, self.save_freq = verbose, save_freq
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
-        self.best = self.worst if initial_value_threshold is None else initial_value_threshold
+        start = initial_value_threshold
+        self.best = self.worst if start is None else number(start, "initial_value_threshold")
         self._epoch = self._batches = 0
+
+    def on_train_begin(self, logs: Logs) -> None:
+        """Look whether the folder is there, before hours of work."""
+        folder = os.path.dirname(self.filepath)
+        if "{" not in folder:
+            expect_folder(folder, self.filepath)
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
         """Remember the epoch."""

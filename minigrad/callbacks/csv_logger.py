@@ -6,7 +6,7 @@ import csv
 import os
 from typing import Any
 
-from minigrad.callbacks.base import Callback, Logs
+from minigrad.callbacks.base import Callback, Logs, expect_folder
 
 __all__ = ["CSVLogger"]
 
@@ -40,12 +40,15 @@ class CSVLogger(Callback):
     def __init__(
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"separator must be one character. Received: separator={separator!r}")
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self._names: list[str] | None = None
         self._size: int | None = None  # how much of the file that is there stays; None for all
 
     def on_train_begin(self, logs: Logs) -> None:
         """Start anew; the file is not touched before the first line is written."""
+        expect_folder(os.path.dirname(self.filename), self.filename)
         self._names, self._size = None, None if self.append else 0
 
     def _open(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from minigrad._validate import number
 from minigrad.callbacks.base import Callback, Logs
-from minigrad.callbacks.monitor import Monitor
+from minigrad.callbacks.monitor import Monitor, whole
 
 __all__ = ["LearningRateScheduler", "ReduceLROnPlateau"]
 
@@ -38,6 +38,10 @@ class LearningRateScheduler(Callback):
     """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
+        if not callable(schedule):
+            raise TypeError(
+                f"The schedule must be a function of the epoch. Received: schedule={schedule!r}"
+            )
         self.schedule, self.verbose = schedule, verbose
         try:
             self._takes_rate = len(inspect.signature(schedule).parameters) > 1
@@ -108,8 +112,8 @@ class ReduceLROnPlateau(Monitor):
     ) -> None:
         super().__init__(monitor, mode, min_delta)
         self.factor = number(factor, "factor", above=0, below=1)
-        self.patience = int(number(patience, "patience", minimum=0))
-        self.cooldown = int(number(cooldown, "cooldown", minimum=0))
+        self.patience = whole(patience, "patience")
+        self.cooldown = whole(cooldown, "cooldown")
         self.min_lr, self.verbose = number(min_lr, "min_lr", minimum=0), verbose
         self._start()
 

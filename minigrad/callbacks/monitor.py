@@ -9,7 +9,7 @@ from typing import Any
 from minigrad._validate import number
 from minigrad.callbacks.base import Callback, Logs
 
-__all__ = ["Monitor"]
+__all__ = ["Monitor", "whole"]
 
 MODES = ("auto", "min", "max")
 RISING = ("acc", "auc", "precision", "recall", "f1_score")  # in names of what should be large
@@ -29,11 +29,15 @@ class Monitor(Callback):
 
     Raises
     ------
+    TypeError
+        For a `monitor` that is no string.
     ValueError
         For another mode, or a `min_delta` that is negative.
     """
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a log. Received: monitor={monitor!r}")
         if mode not in MODES:
             raise ValueError(f"mode must be one of {MODES}. Received: mode={mode!r}")
         self.monitor, self.mode = monitor, mode
@@ -61,3 +65,11 @@ class Monitor(Callback):
     def is_better(self, value: float, best: float) -> bool:
         """Tell whether `value` is better than `best` by more than `min_delta`; NaN never is."""
         return bool(self._compare(value - self._margin, best))
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a number of epochs as an int; ValueError for fractions and negative ones."""
+    found = number(value, name, minimum=0)
+    if found != int(found):
+        raise ValueError(f"The `{name}` argument must be an integer. Received: {name}={value!r}")
+    return int(found)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from minigrad._validate import number
 from minigrad.callbacks.base import Callback, Logs
-from minigrad.callbacks.monitor import Monitor
+from minigrad.callbacks.monitor import Monitor, whole
 
 __all__ = ["EarlyStopping", "TerminateOnNaN"]
 
@@ -59,9 +57,10 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = int(number(patience, "patience", minimum=0))
-        self.start_from_epoch = int(number(start_from_epoch, "start_from_epoch", minimum=0))
-        self.verbose, self.baseline = verbose, baseline
+        self.patience = whole(patience, "patience")
+        self.start_from_epoch = whole(start_from_epoch, "start_from_epoch")
+        self.baseline = None if baseline is None else number(baseline, "baseline")
+        self.verbose = verbose
         self.restore_best_weights = restore_best_weights
         self._start()
 
@@ -101,25 +100,18 @@ class EarlyStopping(Monitor):
             self.model.set_weights(self.best_weights)
 
     def get_state(self) -> dict[str, Any]:
-        """Return the best epoch so far; its weights as lists of numbers, exactly."""
-        weights = self.best_weights and [
-            {"dtype": w.dtype.name, "shape": w.shape, "values": w.ravel().tolist()}
-            for w in self.best_weights
-        ]
+        """Return the best epoch so far and its weights."""
         return {
             "wait": self.wait,
             "best": float(self.best).hex(),
             "best_epoch": self.best_epoch,
-            "weights": weights,
+            "best_weights": self.best_weights,
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from the state of another run."""
         self.wait, self.best_epoch = state["wait"], state["best_epoch"]
-        self.best = float.fromhex(state["best"])
-        self.best_weights = state["weights"] and [
-            np.array(w["values"], w["dtype"]).reshape(w["shape"]) for w in state["weights"]
-        ]
+        self.best, self.best_weights = float.fromhex(state["best"]), state["best_weights"]
 
 
 class TerminateOnNaN(Callback):

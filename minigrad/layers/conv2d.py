@@ -18,6 +18,8 @@ __all__ = ["Conv2D", "Convolution2D"]
 class Conv2D(ConvBase):
     """Full convolution of images: ``activation(convolution + bias)``.
 
+    It has no kernel for a GPU: on ``"cuda"`` its arrays are copied to the CPU and back.
+
     Parameters
     ----------
     filters : int

@@ -99,7 +99,9 @@ def holds_symbols(inputs: Any) -> bool:
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Apply a function to a tensor, or to each one in a list."""
+    """Apply a function to a tensor, or to each one in a list or dict."""
+    if isinstance(structure, dict):
+        return {key: function(part) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):
         return [function(part) for part in structure]
     return function(structure)
@@ -139,6 +141,11 @@ def trace(layer: Layer, inputs: Any, words: Mapping[str, Any]) -> Any:
         layer.build(shapes)
     call = LayerCall(layer, map_structure(lambda symbol: symbol, inputs), dict(words))
     found = output_shapes(layer, shapes, words)
+    if isinstance(found, dict):
+        raise TypeError(
+            f"A layer that is called on symbols must return a tensor or a list of tensors. "
+            f"Received: layer {layer.name!r} returned a dict with the keys {list(found)}"
+        )
     if isinstance(found, list):
         call.outputs = [Symbol(shape, layer.dtype, call, i) for i, shape in enumerate(found)]
     else:

@@ -23,6 +23,7 @@ class Weights:
     when and how they got there.
     """
 
+    is_shared = True  # two models may hold the same one, see `minigrad._registry.sharing`
     _name: str
     _dtype: np.dtype[Any]
     _device: str = "cpu"  # where new weights are made, and what is no tensor yet is taken
@@ -185,6 +186,8 @@ class Weights:
 
         From then on it takes NumPy arrays there, too, and makes new weights there. Tensors that it
         is called with must be there already. If it fails, the layer stays as it was.
+
+        `Conv2D` has no kernel for a GPU: there its arrays are copied to the CPU and back.
 
         Parameters
         ----------

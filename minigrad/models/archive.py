@@ -40,6 +40,7 @@ FilePath: TypeAlias = "str | os.PathLike[str]"
 FORMAT = "minigrad weights"
 FORMAT_VERSION = 2
 HEADER = "minigrad.json"  # no array can have this name: theirs end in .npy
+HEADER_SUM = "minigrad.sha256"  # in safetensors
 SAFETENSORS = ".safetensors"
 SHOWN = 6  # names listed in an error
 
@@ -152,7 +153,7 @@ def _entry(array: Array, content: bytes) -> dict[str, Any]:
     return {
         "shape": list(array.shape),
         "dtype": array.dtype.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": _sum(content),
     }
 
 
@@ -223,7 +224,9 @@ def _safetensors(arrays: Mapping[str, Array], info: Mapping[str, Any]) -> bytes:
         name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()
     }
     entries = {name: _entry(array, array.tobytes()) for name, array in plain.items()}
-    encoded: bytes = _package().save(plain, metadata={HEADER: _header(entries, info)})
+    header = _header(entries, info)
+    metadata = {HEADER: header, HEADER_SUM: _sum(header.encode())}
+    encoded: bytes = _package().save(plain, metadata=metadata)
     return encoded
 
 
@@ -233,6 +236,9 @@ def _from_safetensors(content: bytes) -> tuple[dict[str, Array], dict[str, Any]]
     metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     if HEADER not in metadata:
         raise _NotOurs(f"is a safetensors file, but not one of minigrad's: it has no {HEADER}.")
+    # Older files have no checksum of the header; a zip archive has its own.
+    if len(metadata) > 1 and metadata.get(HEADER_SUM) != _sum(metadata[HEADER].encode()):
+        raise _NotOurs("is damaged: the checksum of its header is wrong.")
     entries, info = _checked(metadata[HEADER])
     if set(arrays) != set(entries):
         odd = ", ".join(sorted(set(arrays) ^ set(entries)))
@@ -254,8 +260,12 @@ def _package() -> Any:
     return safetensors.numpy
 
 
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _check_sum(name: str, content: bytes, entry: Mapping[str, Any]) -> None:
-    if hashlib.sha256(content).hexdigest() != entry["sha256"]:
+    if _sum(content) != entry["sha256"]:
         raise _NotOurs(f"is damaged: the checksum of {name} is wrong.")
 
 

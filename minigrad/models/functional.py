@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
 from minigrad.layers.naming import auto_name
@@ -99,24 +100,6 @@ class Functional(Model):
         """The shape of the output, or a list of shapes."""
         return map_structure(lambda symbol: symbol.shape, self.outputs)
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return a layer by its name or by its place in `layers`.
-
-        Raises
-        ------
-        ValueError
-            If there is none, or if not exactly one of both is given.
-        """
-        if (name is None) is (index is None):
-            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
-        if index is not None and not -len(self._layers) <= index < len(self._layers):
-            raise ValueError(f"There are {len(self._layers)} layers. Received: index={index}")
-        for layer in self._layers if index is None else [self._layers[index]]:
-            if index is not None or layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self._layers)
-        raise ValueError(f"No layer is named {name!r}. Layers of '{self.name}': {names}")
-
     def build(self, input_shape: Any) -> None:
         """Check the shape; the weights exist already."""
         self._check_input_shape(shape_of(input_shape))
@@ -150,6 +133,7 @@ class Functional(Model):
         """Return the multiply-adds for one example; a layer called twice counts twice."""
         return sum(layer_macs(layer, before) for layer, before, _ in self.traced(input_shape))
 
+    @sharing()
     def get_config(self) -> dict[str, Any]:
         """Return layers and calls as plain data: a symbol is [number of its call, its index]."""
         numbers = {id(call): i for i, call in enumerate(self._calls)}
@@ -175,6 +159,7 @@ class Functional(Model):
         }
 
     @classmethod
+    @sharing()
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make an equal model, with new weights, from what `get_config` returned."""
         arguments = dict(config)
@@ -194,7 +179,10 @@ class Functional(Model):
             else:
                 made.append(layer(symbols(call["inputs"]), **call.get("words", {})))
         inputs, outputs = symbols(arguments.pop("inputs")), symbols(arguments.pop("outputs"))
-        return cls(inputs, outputs, **arguments)
+        trainable = arguments.pop("trainable", True)
+        model = cls(inputs, outputs, **arguments)
+        model._trainable = trainable  # the layers have read their own
+        return model
 
     # ------------------------------------------------------------------ inside
 

@@ -8,9 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import ops
-from minigrad.autograd import Tensor, constant, no_grad
+from minigrad.autograd import Tensor, constant, move, no_grad
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, to_shape
+from minigrad.layers.symbolic import map_structure
 from minigrad.models import saving
 from minigrad.models.archive import FilePath
 from minigrad.models.parts import all_or_nothing, inner_layers, named_weights
@@ -72,6 +73,27 @@ class Model(Trainer):
     def layers(self) -> list[Layer]:
         """The layers that are direct parts of the model, each one once."""
         return list({id(layer): layer for _, layer in inner_layers(vars(self))}.values())
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or by its place in `layers`.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or if not exactly one of both is given.
+        """
+        layers = self.layers
+        if (name is None) is (index is None):
+            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+        if index is not None:
+            if index not in range(-len(layers), len(layers)):
+                raise ValueError(f"There are {len(layers)} layers. Received: index={index!r}")
+            return layers[int(index)]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in layers)
+        raise ValueError(f"No layer is named {name!r}. Layers of '{self.name}': {names}")
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs; the first call makes the weights (or nothing, if it fails)."""
@@ -233,6 +255,8 @@ class Model(Trainer):
     def _tensor(self, value: Any) -> Tensor:
         """Return an input as a tensor; its dtype is the business of the layers inside."""
         found = constant(value)
+        if found is not value:  # it was no tensor yet
+            move([found], self._device)
         if found.dtype.kind in "iu" and not hasattr(value, "dtype"):
             return ops.astype(found, self._dtype)  # plain Python numbers
         return found
@@ -253,7 +277,8 @@ class Model(Trainer):
                 self._calling = False
                 for layer in self._tree():
                     layer._call_losses = []
-        return (sizes[0], *output.shape[1:])
+        shapes: Shape = map_structure(lambda part: (sizes[0], *part.shape[1:]), output)
+        return shapes
 
     def _weights_for(self, purpose: str) -> dict[str, Parameter]:
         if not self.built:

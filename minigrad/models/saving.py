@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["clone_model", "load_model", "read_weights", "save_model", "write_weights"]
 
-OPTIMIZER = "optimizer/"  # before the names of the optimizer's arrays; no weight's name has a slash
+# Before the names of arrays that are no weights; no weight's name has a slash.
+OPTIMIZER, CALLBACKS = "optimizer/", "callbacks/"
 
 
 def write_weights(path: FilePath, weights: Mapping[str, Tensor]) -> None:
@@ -140,7 +141,8 @@ def backup_training(model: Model, path: FilePath, info: Mapping[str, Any]) -> No
         "random": random.generator().bit_generator.state,
         "layers": [g and g.bit_generator.state for g in _generators(model)],
     }
-    write_arrays(path, arrays, {"training": {**info, "state": state}})
+    plain = _outsourced(dict(info), arrays)
+    write_arrays(path, arrays, {"training": {**plain, "state": state}})
 
 
 def restore_training(model: Model, path: FilePath, callbacks: list[str]) -> dict[str, Any]:
@@ -173,7 +175,32 @@ def restore_training(model: Model, path: FilePath, callbacks: list[str]) -> dict
     for generator, saved in zip(_generators(model), state["layers"], strict=True):
         if generator is not None:
             generator.bit_generator.state = saved
-    return info
+    restored: dict[str, Any] = _brought_back(info, arrays)
+    return restored
+
+
+def _outsourced(value: Any, arrays: dict[str, Any]) -> Any:
+    """Return nested data with names in place of its arrays, which are added to `arrays`."""
+    if isinstance(value, np.ndarray):
+        name = f"{CALLBACKS}{len(arrays)}"
+        arrays[name] = value
+        return {CALLBACKS: name}
+    if isinstance(value, dict):
+        return {key: _outsourced(part, arrays) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_outsourced(part, arrays) for part in value]
+    return value
+
+
+def _brought_back(value: Any, arrays: Mapping[str, Any]) -> Any:
+    """Undo `_outsourced`."""
+    if isinstance(value, dict):
+        if CALLBACKS in value:
+            return arrays[value[CALLBACKS]]
+        return {key: _brought_back(part, arrays) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_brought_back(part, arrays) for part in value]
+    return value
 
 
 def _generators(model: Model) -> list[np.random.Generator | None]:
@@ -230,7 +257,8 @@ def _check(
     path: FilePath, arrays: Mapping[str, np.ndarray[Any, Any]], weights: Mapping[str, Tensor]
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Return the weights in a file; raise ValueError if they do not fit those of a model."""
-    arrays = {name: array for name, array in arrays.items() if not name.startswith(OPTIMIZER)}
+    others = (OPTIMIZER, CALLBACKS)
+    arrays = {name: array for name, array in arrays.items() if not name.startswith(others)}
     differences = []
     for name, weight in weights.items():
         if name not in arrays:

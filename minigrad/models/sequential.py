@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import layers as registry
+from minigrad._registry import sharing
 from minigrad.autograd import Tensor, no_grad
 from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
@@ -140,12 +141,14 @@ class Sequential(Model):
             shape = self._after(index, shape, first)
         return total
 
+    @sharing()
     def get_config(self) -> dict[str, Any]:
         """Return the name and the configurations of the layers as plain data."""
         parts = [registry.serialize(layer) for layer in self._layers]
         return {**super().get_config(), "layers": parts}
 
     @classmethod
+    @sharing()
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make an equal model, with new weights, from what `get_config` returned."""
         arguments = dict(config)

@@ -212,6 +212,8 @@ class Trainer(Steps):
         tell(crew, "on_train_begin", {})
         seed = params["seed"]  # these two may have been changed by a callback
         for epoch in range(params["initial_epoch"], epochs):
+            if self.stop_training:
+                break
             tell(crew, "on_epoch_begin", epoch, {})
             data.begin_epoch(epoch)
             batches = data.epoch(epoch, seed if shuffle else None)
@@ -223,8 +225,6 @@ class Trainer(Steps):
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 progress.finish(logs)
             tell(crew, "on_epoch_end", epoch, logs)
-            if self.stop_training:
-                break
         tell(crew, "on_train_end", logs)
         return history
 

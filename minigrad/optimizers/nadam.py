@@ -70,7 +70,7 @@ class Nadam(Optimizer):
         product = self._momentum_product(step)
         mean = towards(state["first_moment"], gradient, 1 - self.beta_1)
         square = towards(state["second_moment"], np.square(gradient), 1 - self.beta_2)
-        change = np.asarray(mean * (ahead / (1 - product * ahead)))
+        change = mean * (ahead / (1 - product * ahead))
         change += gradient * ((1 - now) / (1 - product))
         change *= learning_rate
         change /= np.sqrt(square) / math.sqrt(1 - self.beta_2**step) + self.epsilon

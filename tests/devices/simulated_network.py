@@ -74,6 +74,29 @@ def test_a_network_trains_as_on_the_cpu(tmp_path: Path) -> None:
     model.train_on_batch(X, Y)
 
 
+def test_models_take_numpy_arrays_on_their_device() -> None:
+    """Before they are built, and after; so does a layer of their own."""
+    x = X[..., :1]
+    for inner in (layers.SeparableConv2D(2, 3), layers.Dense(2)):
+        model = mg.Sequential([inner]).to("cuda")
+        model.build((None, 4, 4, 1))
+        assert model(x).device == model(x.tolist()).device == "cuda"
+        np.testing.assert_allclose(model(x).numpy(), model.to("cpu")(x).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Nadam", "RMSprop"])
+def test_every_optimizer_steps_as_on_the_cpu(name: str) -> None:
+    def stepped(device: str) -> list[float]:
+        weight = mg.tensor([1.0, -2.0], requires_grad=True, device=device)
+        optimizer = getattr(mg.optimizers, name)(0.1)
+        for _ in range(2):
+            optimizer.apply_gradients([(mg.tensor([0.5, -3.0], device=device), weight)])
+        assert weight.device == device
+        return weight.tolist()
+
+    np.testing.assert_allclose(stepped("cuda"), stepped("cpu"), rtol=1e-6)
+
+
 def integers(*shape: int) -> np.ndarray:
     return RNG.integers(-3, 4, shape).astype(np.float32)
 

@@ -163,6 +163,11 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         {"toolkit": False},
         "no CUDA toolkit (libnvvm) was found; pip install 'minigrad[cuda]'",
     ),
+    "libraries": (
+        {"cupy_error": "libcublas.so.13: cannot open shared object file"},
+        "CuPy cannot be imported (libcublas.so.13: cannot open shared object file); pip install "
+        "'minigrad[cuda]'",
+    ),
     "old": (
         {"capability": (6, 1)},
         "NVIDIA Old has compute capability 6.1, and kernels are compiled for 7.5 and newer; use a "
@@ -178,12 +183,14 @@ def pretend(
     cupy: bool = True,
     toolkit: bool = True,
     capability: tuple[int, int] = (9, 0),
+    cupy_error: str | None = None,
 ) -> None:
     machine = Machine(capability, toolkit)
     machine.implementation = implementation
     monkeypatch.setattr(runtime, "cuda", machine)
     monkeypatch.setattr(runtime, "simulated", lambda: False)
     monkeypatch.setattr(runtime, "_driver_error", lambda: error)
+    monkeypatch.setattr(runtime, "_cupy_error", lambda: cupy_error)
     found = types.SimpleNamespace() if cupy else None
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: found)
     monkeypatch.setattr(np, "row_stack", np.vstack, raising=False)
@@ -207,6 +214,36 @@ def test_a_working_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.reason() is None
     assert (runtime.device_name(), runtime.compute_capability()) == ("NVIDIA Old", (9, 0))
     assert (runtime.current_device(), runtime.multiprocessors()) == (0, 7)
+
+
+def test_cupy_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert "cupy" in str(runtime._cupy_error())
+    for name in ("cupy", "cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    assert "cublas" in str(runtime._cupy_error())
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs.cublas", types.ModuleType("cublas"))
+    assert runtime._cupy_error() is None
+
+
+def test_kernels_run_on_the_current_stream_of_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch)
+    launches, stream = [], types.SimpleNamespace(ptr=0)
+    cupy = types.SimpleNamespace(
+        cuda=types.SimpleNamespace(get_current_stream=lambda: stream), ndarray=type(None)
+    )
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    runtime.cuda.external_stream = lambda pointer: ("stream", pointer)
+
+    class Kernel:
+        def __getitem__(self, configuration: Any) -> Callable[..., None]:
+            launches.append(configuration)
+            return lambda *_: None
+
+    runtime.launch(Kernel(), 1, 32)
+    stream.ptr = 7
+    runtime.launch(Kernel(), 2, 32, shared=16)
+    assert launches == [(1, 32, 0, 0), (2, 32, ("stream", 7), 16)]
 
 
 def test_numba_cuda_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,6 +243,7 @@ def test_errors():
         (lambda: model(array[:, :5]), ValueError, "must have size 6 on axis 1"),
         (lambda: model.get_layer("nobody"), ValueError, "No layer is named 'nobody'"),
         (lambda: model.get_layer(index=99), ValueError, "index=99"),
+        (lambda: model.get_layer(index="1"), ValueError, "index='1'"),
         (lambda: model.get_layer(), ValueError, "Give a name or an index"),
     ]
     for call, kind, text in table:
@@ -260,3 +261,28 @@ def test_an_error_inside_names_the_layer_and_the_shapes():
         model(np.zeros((2, 4, 4, 3)))
     with pytest.raises(ValueError, match=r"'wide' \(SeparableConv2D\) of the model 'net'"):
         model.compute_output_shape((None, 4, 4, 3))
+
+
+class Named(mg.Model):
+    """A model that returns a dict."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = layers.Dense(2, name="inner")
+
+    def call(self, inputs):
+        return {"out": self.inner(inputs), "in": inputs}
+
+
+def test_models_that_return_dicts_are_built_but_are_no_part_of_a_graph():
+    model = Named()
+    model.build((None, 3))
+    assert model.compute_output_shape((None, 3)) == {"out": (None, 2), "in": (None, 3)}
+    with pytest.raises(TypeError, match=r"returned a dict with the keys \['out', 'in'\]"):
+        Named()(mg.Input((3,)))
+
+
+@pytest.mark.parametrize("model", [Named(), mg.Sequential([layers.Dense(2, name="inner")])])
+def test_all_models_know_their_layers_by_name(model):
+    model.build((None, 3))
+    assert model.get_layer("inner") is model.get_layer(index=0) is model.layers[0]

@@ -241,6 +241,60 @@ def test_every_flipped_byte_of_a_safetensors_file_is_found(tmp_path):
         assert equal(model.get_weights(), original), place
 
 
+def test_every_flipped_byte_of_a_whole_model_in_safetensors_is_found(tmp_path):
+    path = tmp_path / "m.safetensors"
+    mg.Sequential([mg.Input((2,)), layers.Dense(2)]).save(path)
+    intact = path.read_bytes()
+    for place in range(0, len(intact), 3):
+        content = bytearray(intact)
+        content[place] ^= 0x02
+        path.write_bytes(content)
+        with pytest.raises(ValueError):
+            load_model(path)
+
+
+def test_safetensors_without_a_checksum_of_the_header_load(tmp_path):
+    numpy_format = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "m.safetensors"
+    model = mg.Sequential([mg.Input((2,)), layers.Dense(2)])
+    model.save(path)
+    content = path.read_bytes()
+    head = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])["__metadata__"]
+    del head["minigrad.sha256"]
+    path.write_bytes(numpy_format.save(numpy_format.load(content), metadata=head))
+    assert equal(load_model(path).get_weights(), model.get_weights())
+
+
+def test_a_layer_of_two_nested_models_stays_one_layer(tmp_path):
+    x = mg.Input((3,))
+    shared = layers.Dense(3, name="shared", activation="tanh")
+    first, second = mg.Model(x, shared(x)), mg.Model(x, shared(shared(x)))
+    stack = mg.Sequential([shared, layers.Dense(3)])
+    model = mg.Model(x, [layers.Add()([first(x), second(x)]), stack(x)])
+    model.save(tmp_path / "m.npz")
+    data = np.ones((2, 3), np.float32)
+    for copy in (load_model(tmp_path / "m.npz"), clone_model(model)):
+        copy.set_weights(model.get_weights())
+        assert len(copy.weights) == len(model.weights) == 4
+        for ours, theirs in zip(copy(data), model(data), strict=True):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+        assert copy.get_config() == model.get_config()
+    # Nothing is kept between two readings: equal configurations make different layers.
+    assert clone_model(model).weights[0] is not clone_model(model).weights[0]
+
+
+def test_freezing_a_model_and_thawing_a_part_is_kept(tmp_path):
+    x = mg.Input((3,))
+    model = mg.Model(x, layers.Dense(2, name="b")(layers.Dense(2, name="a")(x)))
+    model.trainable = False
+    model.get_layer("a").trainable = True
+    model.save(tmp_path / "m.npz")
+    copy = load_model(tmp_path / "m.npz")
+    assert [layer.trainable for layer in copy.layers] == [False, True, False]
+    assert not copy.trainable and not copy.trainable_weights
+    assert copy.get_config() == model.get_config()
+
+
 def test_without_the_package_of_safetensors(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "safetensors.numpy", None)

@@ -125,7 +125,7 @@ def forward_kernel(
                                     result[v] += value[v] * weights[v]
             for p in range(columns):
                 column = uint32(j + uint32(p))
-                if column < out_breadth:
+                if p == 0 or column < out_breadth:  # a group has one column at least
                     pixel = uint32(
                         uint32(uint32(uint32(n * out_height) + i) * out_breadth) + column
                     )

@@ -148,6 +148,17 @@ def _package_problem() -> str | None:
         return f"numba-cuda needs an older NumPy than {np.__version__}; pip install 'numpy<2.5'"
     if not cuda.is_available():
         return f"no CUDA toolkit (libnvvm) was found; {INSTALL}"
+    error = _cupy_error()
+    return None if error is None else f"CuPy cannot be imported ({error}); {INSTALL}"
+
+
+def _cupy_error() -> str | None:
+    """Return what keeps CuPy from computing, matrix products as well; None where it works."""
+    try:
+        importlib.import_module("cupy")
+        importlib.import_module("cupy_backends.cuda.libs.cublas")
+    except Exception as error:
+        return _line(error)
     return None
 
 
@@ -210,9 +221,9 @@ def seconds(step: Callable[[], object]) -> float:
         step()
         return time.perf_counter() - began
     first, last = cuda.event(timing=True), cuda.event(timing=True)
-    first.record()
+    first.record(_stream())
     step()
-    last.record()
+    last.record(_stream())
     last.synchronize()
     return float(first.elapsed_time(last)) / 1e3
 
@@ -229,20 +240,10 @@ def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
     Compilation is lazy (it needs a device), without numba's disk cache (which does not see edits in
     other files), and without fast-math: NaN and infinity mean what they mean on the CPU, while
-    multiply-adds are fused in any case. Options that the simulator does not know, such as
-    ``launch_bounds``, are dropped there.
+    multiply-adds are fused in any case. Options are those of ``numba.cuda.jit``; what the simulator
+    does not know, such as ``launch_bounds``, is dropped there.
 
-    Parameters
-    ----------
-    function : callable
-        The kernel, a function of module globals only.
-    **options
-        Those of ``numba.cuda.jit``.
-
-    Returns
-    -------
-    callable
-        The kernel, with the Python function as ``py_func``.
+    The kernel is a function of module globals only; it stays at hand as ``py_func``.
     """
     if function is None:
         return functools.partial(jit, **options)
@@ -285,7 +286,7 @@ def launch(
     *arguments: Any,
     shared: int = 0,
 ) -> None:
-    """Run a kernel on the device, behind what was asked of the device before.
+    """Run a kernel on the device, behind what was asked of CuPy's current stream before.
 
     Parameters
     ----------
@@ -297,11 +298,6 @@ def launch(
         Device arrays (the simulator takes NumPy arrays as well) and numbers.
     shared : int
         Bytes of dynamic shared memory.
-
-    Raises
-    ------
-    RuntimeError
-        Where there is no CUDA.
     """
     require()
     if simulated():
@@ -309,11 +305,19 @@ def launch(
             warnings.simplefilter("ignore", RuntimeWarning)  # indices wrap around on purpose
             kernel[grid, block, 0, shared](*map(_simulated_argument, arguments))
     else:
-        kernel[grid, block, 0, shared](*map(_device_argument, arguments))
+        kernel[grid, block, _stream(), shared](*map(_device_argument, arguments))
+
+
+def _stream() -> Any:
+    """Return CuPy's current stream, in whose order its kernels run and its memory is reused."""
+    import cupy
+
+    pointer = cupy.cuda.get_current_stream().ptr
+    return cuda.external_stream(pointer) if pointer else 0
 
 
 def _device_argument(value: Any) -> Any:
-    """Return a device array as numba's, without waiting for its stream (all use the default)."""
+    """Return a device array as numba's, without waiting: it is used on the stream that made it."""
     if hasattr(value, "__cuda_array_interface__"):
         return cuda.as_cuda_array(value, sync=False)
     return value

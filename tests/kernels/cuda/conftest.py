@@ -1,6 +1,3 @@
-"""Keep pytest (which reads docstring examples in every module) away from a test's program.
+"""Programs that `test_cubins.py` and `test_simulator.py` run in processes of their own."""
 
-It needs packages that the tests do not.
-"""
-
-collect_ignore = ["assemble.py"]
+collect_ignore = ["assemble.py", "simulated_kernels.py"]  # need a compiler, the simulator

@@ -97,7 +97,7 @@ def test_shared_memory_is_aligned_for_them(rows: list[dict]) -> None:
 
 
 def test_depthwise_is_short(rows: list[dict]) -> None:
-    for row in where(rows, "depthwise forward f", "sm_90"):
+    for row in where(rows, "depthwise forward", "sm_90"):
         assert row["instructions"] <= 300, row
     (slow,) = where(rows, "simple depthwise_forward", "sm_90")
     assert slow["instructions"] > 700  # what the flat arrays and short indices save
