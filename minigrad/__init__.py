@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from minigrad import (
     activations,
+    applications,
     autograd,
     callbacks,
     config,
@@ -60,6 +61,7 @@ __all__ = [
     "Sequential",
     "Tensor",
     "activations",
+    "applications",
     "autograd",
     "callbacks",
     "check_layer",

@@ -337,8 +337,8 @@ def test_errors(wrong: Callable[[], Any], message: str) -> None:
 
 
 def test_options_that_minigrad_does_not_have_are_not_ignored() -> None:
-    with pytest.raises(TypeError, match="use_ema"):
-        optimizers.SGD.from_config({"learning_rate": 0.1, "use_ema": True})
+    with pytest.raises(TypeError, match="loss_scale_factor"):
+        optimizers.SGD.from_config({"learning_rate": 0.1, "loss_scale_factor": 8.0})
     with pytest.raises(TypeError, match="beta_3"):
         optimizers.Adam(beta_3=0.1)
 
@@ -404,7 +404,7 @@ def test_parameters_together_are_parameters_one_by_one(kind: Any) -> None:
                 continue
             pairs.append((mg.tensor(gradient), w))
             if kind is optimizers.Adam:
-                many[i]._iterations = step
+                many[i]._calls = step
             many[i].apply_gradients([(gradient, alone[i])])
         one.apply_gradients(pairs)
     for w, v in zip(together, alone, strict=True):

@@ -104,6 +104,11 @@ class Data:
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def batch(self) -> Batch:
+        """All examples as one batch."""
+        return self.x, self.y, self.sample_weight
+
     def batches(self, size: int, order: Array | None = None) -> Iterator[Batch]:
         """Yield batches of `size` examples (the last may be smaller), in the given order."""
         for start in range(0, len(self), size):

@@ -89,7 +89,7 @@ class Steps(Layer):
             with no_grad():
                 self._outputs(x[:1], training=False)
         before = [(each, "_data", each.data) for each in self.weights]
-        iterations = self.optimizer.iterations
+        calls = self.optimizer.calls
         try:
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
@@ -100,7 +100,7 @@ class Steps(Layer):
             metrics.update_state(loss.item(), y, outputs.detach())
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException as error:
-            if self.optimizer.iterations == iterations:  # otherwise the step is complete
+            if self.optimizer.calls == calls:  # otherwise the step is complete
                 set_attributes(before)  # the forward pass has changed moving averages
             if not isinstance(error, NonFiniteError):
                 raise

@@ -15,6 +15,7 @@ from minigrad import losses, optimizers, random
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
 from minigrad.models import checks
+from minigrad.models.class_weight import class_weighting
 from minigrad.models.data import Array, Data, as_inputs, batch_size_of, count
 from minigrad.models.metrics import Metrics
 from minigrad.models.progress import Progress, verbosity
@@ -101,6 +102,7 @@ class Trainer(Steps):
         validation_data: Any = None,
         validation_split: float = 0.0,
         shuffle: bool = True,
+        class_weight: Any = None,
         sample_weight: Any = None,
         initial_epoch: int = 0,
         seed: int | None = None,
@@ -137,8 +139,10 @@ class Trainer(Steps):
         shuffle : bool
             Go through the examples (or the batches, if they have numbers) in another random order
             in each epoch.
+        class_weight : dict of int to float, optional
+            Numbers >= 0 per class, multiplied with the loss of its examples; 1 for those not given.
         sample_weight : array_like, optional
-            One number >= 0 per example, multiplied with its loss.
+            One number >= 0 per example, multiplied with its loss (and the weight of its class).
         initial_epoch : int
             The number of the first epoch. Resuming with the same `seed` gives each epoch the order
             that it has in an uninterrupted run.
@@ -184,7 +188,10 @@ class Trainer(Steps):
             head, tail = data.data.split(fraction)
             data = Arrays(head, size, steps_per_epoch, "steps_per_epoch")
             validation = Arrays(tail, size)
-        checks.rehearse(self, data.sample, metrics)
+        weigh = class_weighting(class_weight)
+        sample = data.sample
+        weigh(sample.batch)  # finds targets that are no classes before the first step
+        checks.rehearse(self, sample, metrics)
         if validation is not None:
             checks.rehearse(self, validation.sample, metrics, "validation ")
         if not self.trainable_weights:
@@ -216,7 +223,7 @@ class Trainer(Steps):
                 break
             tell(crew, "on_epoch_begin", epoch, {})
             data.begin_epoch(epoch)
-            batches = data.epoch(epoch, seed if shuffle else None)
+            batches = map(weigh, data.epoch(epoch, seed if shuffle else None))
             with Progress(f"Epoch {epoch + 1}/{epochs}", data.steps, verbose) as progress:
                 logs = self._train_epoch(batches, metrics, followers, progress)
                 data.end_epoch()
@@ -225,6 +232,7 @@ class Trainer(Steps):
                     logs.update({f"val_{name}": value for name, value in found.items()})
                 progress.finish(logs)
             tell(crew, "on_epoch_end", epoch, logs)
+        self.optimizer.finalize_variable_values(self.trainable_weights)
         tell(crew, "on_train_end", logs)
         return history
 
@@ -324,6 +332,7 @@ class Trainer(Steps):
         x: Any,
         y: Any,
         sample_weight: Any = None,
+        class_weight: Any = None,
         reset_metrics: bool = True,
         return_dict: bool = False,
     ) -> Result:
@@ -331,7 +340,7 @@ class Trainer(Steps):
 
         Parameters
         ----------
-        x, y, sample_weight
+        x, y, sample_weight, class_weight
             One batch, as in `fit`.
         reset_metrics : bool
             Report this batch alone; otherwise loss and metrics go on counting.
@@ -353,9 +362,10 @@ class Trainer(Steps):
         """
         metrics = self._compiled("train_on_batch")
         data = Data.of(x, y, sample_weight, inputs=self._inputs)
+        batch = class_weighting(class_weight)(data.batch)
         if reset_metrics:
             metrics.reset_state()
-        self._train_step(data.x, data.y, data.sample_weight, metrics)
+        self._train_step(*batch, metrics)
         return _result(metrics.results(), return_dict)
 
     @interruptible

@@ -8,7 +8,8 @@ import numpy as np
 
 from minigrad._validate import number
 from minigrad.autograd import Tensor
-from minigrad.optimizers.base import Array, Optimizer, Schedule, State, registry
+from minigrad.optimizers.base import Optimizer, Schedule, registry
+from minigrad.optimizers.options import Array, State
 
 
 class Adagrad(Optimizer):

@@ -9,7 +9,8 @@ import numpy as np
 
 from minigrad._validate import number
 from minigrad.kernels.choice import compiled
-from minigrad.optimizers.base import Array, Optimizer, Schedule, State, registry, towards
+from minigrad.optimizers.base import Optimizer, Schedule, registry, towards
+from minigrad.optimizers.options import Array, State
 
 
 class Adam(Optimizer):

@@ -10,32 +10,28 @@ next begins, and `update` is called once for all of them, laid end to end.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self
-
-import numpy as np
+from typing import Any, Self
 
 from minigrad._atomic import set_attributes
-from minigrad._registry import Configurable, Registry
+from minigrad._registry import Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
-from minigrad.kernels.devices import to_host
 from minigrad.optimizers import schedules
 from minigrad.optimizers.joining import Group
+from minigrad.optimizers.options import AVERAGE, Array, State
 from minigrad.optimizers.pairs import checked, clipped, constrained
+from minigrad.optimizers.states import States
 
-Array = np.ndarray[Any, Any]
-State = dict[str, Array]
 Schedule = Callable[[int], float]
 
 # Options of Keras' optimizers that minigrad does not have: those that must be switched off in a
 # configuration, and those that then mean nothing.
-_MUST_BE_OFF = ("decay", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
-_MEANINGLESS = ("ema_momentum", "ema_overwrite_frequency", "jit_compile", "is_legacy_optimizer")
+_MUST_BE_OFF = ("decay", "loss_scale_factor")
+_MEANINGLESS = ("jit_compile", "is_legacy_optimizer")
 
 
-class Optimizer(Configurable):
+class Optimizer(States):
     """Changes parameters along their gradients. Derive from it and write `update`.
 
     Parameters
@@ -52,6 +48,16 @@ class Optimizer(Configurable):
         Each element of a gradient is clipped to plus or minus this value.
     global_clipnorm : float, optional
         All gradients together are scaled down to this norm.
+    use_ema : bool
+        Keep an exponential moving average of each parameter, which takes its place at the end of
+        `fit`: see `finalize_variable_values`.
+    ema_momentum : float
+        How much of the average is kept in each step, from 0 to 1.
+    ema_overwrite_frequency : int, optional
+        Put the averages in place of the parameters after every so many steps, too.
+    gradient_accumulation_steps : int, optional
+        Update once in so many calls (2 or more), along the mean of their gradients. Schedules
+        count the calls, all else the updates.
     name : str, optional
         The lower-case name of the class by default.
 
@@ -62,6 +68,7 @@ class Optimizer(Configurable):
 
     Examples
     --------
+    >>> import numpy as np
     >>> import minigrad as mg
     >>> class SignDescent(mg.optimizers.Optimizer):
     ...     def update(self, value, gradient, state, learning_rate, step):
@@ -72,35 +79,12 @@ class Optimizer(Configurable):
     array([1.5, 1.5], dtype=float32)
     """
 
-    slots: tuple[str, ...] = ()  # names of the arrays that are kept for each parameter
-    elementwise: ClassVar[bool] = False  # whether `update` may get many parameters as a flat array
-
     def __init__(
-        self,
-        learning_rate: float | Schedule,
-        *,
-        weight_decay: float | None = None,
-        clipnorm: float | None = None,
-        clipvalue: float | None = None,
-        global_clipnorm: float | None = None,
-        name: str | None = None,
+        self, learning_rate: float | Schedule, *, name: str | None = None, **options: Any
     ) -> None:
+        super().__init__(**options)
         self.learning_rate = learning_rate
-        self.weight_decay = _optional(weight_decay, "weight_decay", minimum=0)
-        self.clipnorm = _optional(clipnorm, "clipnorm", above=0)
-        self.clipvalue = _optional(clipvalue, "clipvalue", above=0)
-        self.global_clipnorm = _optional(global_clipnorm, "global_clipnorm", above=0)
-        if [clipnorm, clipvalue, global_clipnorm].count(None) < 2:
-            raise ValueError(
-                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be given. Received: "
-                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
-            )
         self.name = type(self).__name__.lower() if name is None else name
-        self._iterations = 0
-        self._parameters: list[Tensor] = []
-        self._states: list[State] = []
-        self._grouping: list[Tensor] = []  # the parameters of the last step
-        self._groups: list[Group] = []  # which hold their latest state
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -133,16 +117,11 @@ class Optimizer(Configurable):
     # ------------------------------------------------------------------ steps
 
     @property
-    def iterations(self) -> int:
-        """How many steps have been made."""
-        return self._iterations
-
-    @property
     def learning_rate(self) -> float:
         """The size of the next step; a schedule is evaluated. Assign a float or a schedule."""
         if not callable(self._learning_rate):
             return self._learning_rate
-        return number(self._learning_rate(self._iterations), "learning_rate", minimum=0)
+        return number(self._learning_rate(self._calls), "learning_rate", minimum=0)
 
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
@@ -153,29 +132,6 @@ class Optimizer(Configurable):
     def get_rate(self) -> float | Schedule:
         """Return what `learning_rate` was set to: a number or a schedule."""
         return self._learning_rate
-
-    @property
-    def variables(self) -> list[Array]:
-        """All arrays of the state, parameter by parameter."""
-        return [state[slot] for state in self._current_states() for slot in self.slots]
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        """The parameters that have a state, in its order."""
-        return list(self._parameters)
-
-    def build(self, parameters: Iterable[Tensor]) -> None:
-        """Make the state for parameters that are not known yet, in this order.
-
-        `apply_gradients` does it for parameters that it meets. Call it yourself before
-        `load_state_dict`.
-        """
-        known = {id(parameter) for parameter in self._parameters}
-        for parameter in parameters:
-            if id(parameter) not in known:
-                known.add(id(parameter))
-                self._parameters.append(parameter)
-                self._states.append(self._fresh_state(parameter))
 
     def apply_gradients(self, gradients_and_parameters: Iterable[tuple[Any, Tensor]]) -> None:
         """Make one step: update each parameter, then apply its constraint.
@@ -209,57 +165,61 @@ class Optimizer(Configurable):
         pairs = checked(list(gradients_and_parameters))
         if not pairs:  # everything is frozen
             return
-        gradients = clipped([gradient for gradient, _ in pairs], self)
         groups, changes = self._grouped([parameter for _, parameter in pairs])
-        by_parameter = {id(p): g for (_, p), g in zip(pairs, gradients, strict=True)}
+        by_parameter = {id(parameter): gradient for gradient, parameter in pairs}
+        gathered = [
+            self._gather(group.join([by_parameter[id(p)] for p in group.parameters]), group.state)
+            for group in groups
+        ]
+        gradients = self._clipped(groups, [gradient for gradient, _ in gathered])
         rate = self.learning_rate
-        for group in groups:
-            gradient = group.join([by_parameter[id(p)] for p in group.parameters])
-            values, state = self._updated(group, gradient, rate)
+        for group, gradient, (_, sums) in zip(groups, gradients, gathered, strict=True):
+            values, state = group.values, group.state
+            if gradient is not None:
+                values, state = self._updated(group, gradient, rate)
+            values, average = self._average(values, group.state)
+            changes.append((group, "state", {**state, **sums, **average}))
             values = wrap(values).data  # read-only, as its pieces are to be
             pieces = group.cut(values)
-            changes += [(group, "state", state), (group, "written", (values, pieces))]
+            changes.append((group, "written", (values, pieces)))
             for parameter, piece in zip(group.parameters, pieces, strict=True):
                 changes.append((parameter, "_data", constrained(parameter, piece)))
-        set_attributes([*changes, (self, "_iterations", self._iterations + 1)])
+        set_attributes([*changes, (self, "_calls", self._calls + 1)])
 
-    def _grouped(self, parameters: list[Tensor]) -> tuple[list[Group], list[Any]]:
-        """Return parameters in groups with their state, and what must be set to keep these."""
-        before = self._groups
-        same = len(parameters) == len(self._grouping)
-        same = same and all(map(operator.is_, parameters, self._grouping))
-        if before and same and all(group.still_there for group in before):
-            return before, []
-        known = dict(zip(map(id, self._parameters), self._current_states(), strict=True))
-        new = [parameter for parameter in parameters if id(parameter) not in known]
-        for parameter in new:
-            known[id(parameter)] = self._fresh_state(parameter)
-        if self.elementwise:
-            kinds: dict[tuple[Any, str], list[Tensor]] = {}
-            for parameter in parameters:
-                kinds.setdefault((parameter.dtype, parameter.device), []).append(parameter)
-            members = list(kinds.values())
-        else:
-            members = [[parameter] for parameter in parameters]
-        groups = [Group(each, [known[id(p)] for p in each]) for each in members]
-        return groups, [
-            (self, "_states", list(known.values())),
-            (self, "_parameters", [*self._parameters, *new]),
-            (self, "_grouping", parameters),
-            (self, "_groups", groups),
-        ]
+    def finalize_variable_values(self, parameters: Iterable[Tensor]) -> None:
+        """Put the averages that `use_ema` keeps in place of the parameters; `fit` ends with it.
 
-    def _current_states(self) -> list[State]:
-        """Return the state of each known parameter: the latest is that of the groups."""
-        latest = {
-            id(parameter): state
-            for group in self._groups
-            for parameter, state in zip(group.parameters, group.states(), strict=True)
-        }
-        return [
-            latest.get(id(parameter), state)
-            for parameter, state in zip(self._parameters, self._states, strict=True)
-        ]
+        Parameters
+        ----------
+        parameters : iterable of Tensor
+            Those without an average stay as they are.
+
+        Examples
+        --------
+        >>> import minigrad as mg
+        >>> w = mg.tensor([0.0], requires_grad=True)
+        >>> sgd = mg.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.75)
+        >>> for _ in range(2):
+        ...     sgd.apply_gradients([(mg.tensor([-4.0]), w)])
+        >>> sgd.finalize_variable_values([w])
+        >>> w.item()
+        5.0
+        """
+        if not self.use_ema:
+            return
+        states = dict(zip(map(id, self._parameters), self._current_states(), strict=True))
+        known = [parameter for parameter in parameters if id(parameter) in states]
+        averages = [wrap(states[id(parameter)][AVERAGE].copy()).data for parameter in known]
+        changes = zip(known, averages, strict=True)
+        set_attributes([(parameter, "_data", average) for parameter, average in changes])
+
+    def _clipped(self, groups: list[Group], gradients: list[Array | None]) -> list[Array | None]:
+        """Return the joined gradients as the limits leave them."""
+        whole = [(g, flat) for g, flat in zip(groups, gradients, strict=True) if flat is not None]
+        if not whole or not (self.clipvalue or self.clipnorm or self.global_clipnorm):
+            return gradients
+        left = iter(clipped([piece for g, flat in whole for piece in g.cut(flat)], self))
+        return [group.join([next(left) for _ in group.parameters]) for group in groups]
 
     def _updated(self, group: Group, gradient: Array, learning_rate: float) -> tuple[Array, State]:
         """Return new values and states of a group, flat."""
@@ -275,12 +235,10 @@ class Optimizer(Configurable):
     ) -> tuple[Array, State]:
         if self.weight_decay:
             value = value - value * (self.weight_decay * learning_rate)
-        return self.update(value, gradient, state, learning_rate, self._iterations + 1)
+        own = {slot: state[slot] for slot in state if slot not in self._extra_slots}
+        return self.update(value, gradient, own, learning_rate, self.iterations + 1)
 
-    def _fresh_state(self, parameter: Tensor) -> State:
-        return {slot: np.zeros_like(parameter.data) for slot in self.slots}
-
-    # ------------------------------------------------------------------ configuration and state
+    # ------------------------------------------------------------------ configuration
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor, in Keras 3's order.
@@ -295,10 +253,7 @@ class Optimizer(Configurable):
         return {
             "name": self.name,
             "learning_rate": schedules.serialize(rate) if callable(rate) else rate,
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
+            **super().get_config(),
         }
 
     @classmethod
@@ -313,73 +268,6 @@ class Optimizer(Configurable):
             arguments["learning_rate"] = schedules.deserialize(arguments["learning_rate"])
         return cls(**arguments)
 
-    def state_dict(self) -> dict[str, Array]:
-        """Return copies of everything that the next step depends on, for saving.
-
-        Returns
-        -------
-        dict
-            ``"iterations"`` and, for each parameter by its position, ``"<position>/<slot>"``.
-
-        Examples
-        --------
-        >>> import minigrad as mg
-        >>> w = mg.tensor([1.0], requires_grad=True)
-        >>> adam = mg.optimizers.Adam()
-        >>> adam.apply_gradients([(mg.tensor([2.0]), w)])
-        >>> sorted(adam.state_dict())
-        ['0/first_moment', '0/second_moment', 'iterations']
-        """
-        arrays = {"iterations": np.array(self._iterations, np.int64)}
-        for position, state in enumerate(self._current_states()):
-            arrays.update(
-                {f"{position}/{slot}": np.array(to_host(state[slot])) for slot in self.slots}
-            )
-        return arrays
-
-    def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
-        """Put back what `state_dict` returned; nothing is changed if it does not fit.
-
-        Parameters
-        ----------
-        arrays : mapping of str to array_like
-            From an optimizer of the same kind, for parameters of the same shapes. `build` must
-            have been called with the parameters, unless a step has been made already.
-
-        Raises
-        ------
-        ValueError
-            If names are missing or left over, or a shape differs.
-        """
-        expected = self.state_dict()
-        if set(arrays) != set(expected):
-            raise ValueError(
-                f"The state does not belong to this {type(self).__name__} with "
-                f"{len(self._parameters)} parameters (see build()). Missing: "
-                f"{sorted(set(expected) - set(arrays))}, not expected: "
-                f"{sorted(set(arrays) - set(expected))}"
-            )
-        loaded = {}
-        for name, before in expected.items():
-            array = np.array(arrays[name])
-            if array.shape != before.shape or array.dtype.kind != before.dtype.kind:
-                raise ValueError(
-                    f"The state '{name}' must be {before.dtype}{list(before.shape)}. "
-                    f"Received: {array.dtype}{list(array.shape)}"
-                )
-            loaded[name] = array.astype(before.dtype)
-        states = [
-            {slot: loaded[f"{position}/{slot}"] for slot in self.slots}
-            for position in range(len(self._states))
-        ]
-        set_attributes(
-            [
-                (self, "_iterations", int(loaded["iterations"])),
-                (self, "_states", states),
-                (self, "_groups", []),
-            ]
-        )
-
 
 def towards(old: Array, new: Array, rate: float) -> Array:
     """Return ``old + rate * (new - old)``: a running average."""
@@ -387,10 +275,6 @@ def towards(old: Array, new: Array, rate: float) -> Array:
     step *= rate
     step += old
     return step
-
-
-def _optional(value: float | None, name: str, **bounds: float) -> float | None:
-    return None if value is None else number(value, name, **bounds)
 
 
 registry = Registry("optimizer", base=Optimizer)

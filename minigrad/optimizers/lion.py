@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from minigrad._validate import number
-from minigrad.optimizers.base import Array, Optimizer, Schedule, State, registry, towards
+from minigrad.optimizers.base import Optimizer, Schedule, registry, towards
+from minigrad.optimizers.options import Array, State
 
 
 class Lion(Optimizer):

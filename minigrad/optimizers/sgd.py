@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad._validate import number
-from minigrad.optimizers.base import Array, Optimizer, Schedule, State, registry
+from minigrad.optimizers.base import Optimizer, Schedule, registry
+from minigrad.optimizers.options import Array, State
 
 
 class SGD(Optimizer):

@@ -225,7 +225,7 @@ ROWS: list[tuple[str, Callable[[Sequential], Any], type[Exception], str]] = [
     ("seed -1", fit(seed=-1), ValueError, r"seed must be None or an integer >= 0.*seed=-1"),
     ("callbacks", fit(callbacks=[print]), TypeError, r"callbacks must be a list of Callback"),
     ("callback class", fit(callbacks=mg.callbacks.History), TypeError, r"a list of Callback\. Rec"),
-    ("class_weight", fit(class_weight={0: 1}), TypeError, r"unexpected keyword .*'class_weight'"),
+    ("unknown word", fit(workers=2), TypeError, r"unexpected keyword .*'workers'"),
     # validation
     ("split 1", fit(validation_split=1.0), ValueError, r"from 0 to below 1\..*validation_split=1"),
     ("split -1", fit(validation_split=-0.1), ValueError, r"validation_split=-0\.1"),
