@@ -106,6 +106,8 @@ SHARES = rng.dirichlet(np.ones(4), 3)
 LOSSES = {
     "BinaryCrossentropy": (rng.integers(0, 2, (3, 4)).astype(float), 0.1 + 0.8 * SHARES),
     "CategoricalCrossentropy": (SHARES[::-1].copy(), SHARES),
+    "Huber": (SHARES[::-1] * 4.0, SHARES),  # errors on both sides of delta
+    "KLDivergence": (SHARES[::-1].copy(), SHARES),
     "MeanAbsoluteError": (SHARES[::-1].copy(), SHARES),
     "MeanSquaredError": (SHARES[::-1].copy(), SHARES),
     "SparseCategoricalCrossentropy": (np.array([3, 0, 3]), SHARES),

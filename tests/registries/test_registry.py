@@ -143,7 +143,7 @@ def test_unknown_names_get_suggestions(things: Registry) -> None:
         ValueError, match=r"Unknown thing\. Did you mean 'widget'\? Received: 'wigdet'"
     ):
         things.get("wigdet")
-    with pytest.raises(ValueError, match=r"Known names: Thing, thing, widget, default_thing\. Rec"):
+    with pytest.raises(ValueError, match=r"Known names: thing, widget, default_thing\. Rec"):
         things.get("zzz")
 
 
