@@ -60,7 +60,7 @@ def MobileNetTiny(
     >>> import minigrad as mg
     >>> model = mg.applications.MobileNetTiny((8, 8, 1), alpha=0.25, classes=3)
     >>> model.output_shape, model.count_params()
-    ((None, 3), 2699)
+    ((None, 3), 3155)
     """
     net = Network(input_shape, name)
     x = net.stem(width(FILTERS[0] // 2, alpha))

@@ -270,5 +270,5 @@ def _ladder(scale: float, size: float, epsilon: float) -> list[float]:
     smallest = min(scale * 2.0**18 * epsilon, size * best_step(epsilon) or scale)
     while step >= smallest:
         steps.append(step)
-        step /= 4.3  # no power of two: that would repeat the same rounding errors at x = 0
+        step /= 4
     return steps

@@ -137,6 +137,7 @@ def test_a_peer_that_is_not_installed(monkeypatch, capsys):
 
 
 def test_what_a_gpu_is_asked_to_do():
+    pytest.importorskip("torch", reason="the peer of a GPU is PyTorch")
     gpu = bench._cases((), None, False, "cuda")
     assert len(gpu) == len(set(gpu))
     for kind, case in bench._cases((), None, False):

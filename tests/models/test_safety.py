@@ -142,6 +142,7 @@ def test_forked_children_train_on() -> None:
 def test_ctrl_c_at_any_moment_of_fit() -> None:
     """Every step is the same batch, so a whole number of steps has one state only."""
     program = """
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         model = network()
         states = [state(model)]
         times = []
