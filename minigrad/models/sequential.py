@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-import numpy as np
-
 from minigrad import layers as registry
 from minigrad._registry import sharing
-from minigrad.autograd import Tensor, no_grad
+from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
+from minigrad.layers.symbolic import output_shapes
 from minigrad.models.model import Model
 from minigrad.models.parts import all_or_nothing
 from minigrad.models.summary import layer_macs
@@ -192,16 +191,9 @@ class Sequential(Model):
 
     def _after(self, index: int, shape: Shape, first: Shape) -> Shape:
         """Return what layer number `index` makes of a shape."""
-        layer = self._layers[index]
         try:
-            return layer.compute_output_shape(shape)
-        except NotImplementedError:
-            if not layer.built or None in shape[1:]:
-                raise
-            with no_grad(), np.errstate(all="ignore"):
-                output = layer(np.zeros((1, *shape[1:]), layer.dtype))
-            layer._call_losses = []
-            return (shape[0], *output.shape[1:])
+            found: Shape = output_shapes(self._layers[index], shape)
+            return found
         except ValueError as error:
             raise self._failure(index, shape, first, error) from error
 

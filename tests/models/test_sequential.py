@@ -243,3 +243,24 @@ def test_bad_inputs_of_a_built_model(x: Any, text: str) -> None:
     with pytest.raises((ValueError, TypeError), match=text):
         model(x)
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_finding_a_shape_leaves_no_losses_behind() -> None:
+    """An own layer is called on zeros to know its output; what layers inside it add is forgotten."""
+
+    class Inner(layers.Layer):
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(1.0)
+            return inputs
+
+    class Outer(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = Inner()
+
+        def call(self, inputs: Any) -> Any:
+            return self.inner(inputs)
+
+    model = Sequential([Outer(), layers.Dense(1)])
+    model.build((None, 3))
+    assert model.losses == []
