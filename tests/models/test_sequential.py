@@ -246,7 +246,7 @@ def test_bad_inputs_of_a_built_model(x: Any, text: str) -> None:
 
 
 def test_finding_a_shape_leaves_no_losses_behind() -> None:
-    """An own layer is called on zeros to know its output; what layers inside it add is forgotten."""
+    """An own layer is called on zeros to know its output; losses inside it are forgotten."""
 
     class Inner(layers.Layer):
         def call(self, inputs: Any) -> Any:
