@@ -30,7 +30,8 @@ else:
         pointwise_input_grad,
         pointwise_kernel_grad,
     )
-    from minigrad.kernels.cpu.separable import separable_backward, separable_forward
+    from minigrad.kernels.cpu.backward import separable_backward
+    from minigrad.kernels.cpu.separable import separable_forward
 
 __all__ = [
     "bias_grad",

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row
+from minigrad.kernels.cpu.kernel_grad import add_few_channels_grad_row, add_kernel_grad_row
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -38,11 +38,13 @@ from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
     "add_kernel_grad",
+    "add_kernel_grad_of_few",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
     "features_of_pixels",
     "input_grad_row",
+    "meetings",
     "one_kernel_pays",
     "one_per_channel",
     "total_of_kernel_grads",
@@ -282,13 +284,13 @@ def input_grad_row(
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
     hop, features = channels * repeats(dt, channels), channels * multiplier
     apart = sw > 1 and channels < lanes(dt)
-    a0, i0, every_a, down, rows = _meetings(r + top, sh, dh, kh)
+    a0, i0, every_a, down, rows = meetings(r + top, sh, dh, kh)
     # Rows of the output that do not exist: those after the last one come first.
     skip = min(rows, max(0, -((out_height - 1 - i0) // down)))
     rows = max(0, min(rows, i0 // down + 1) - skip)
     a0, i0 = a0 + skip * every_a, i0 - skip * down
     for w in range(min(sw, width)):
-        b0, j0, every_b, hop_back, taps = _meetings(w + left, sw, dw, kw)
+        b0, j0, every_b, hop_back, taps = meetings(w + left, sw, dw, kw)
         last = b0 + (taps - 1) * every_b
         count, target, step = (width - 1 - w) // sw + 1, at(dx, w * channels), sw * channels
         if apart:
@@ -315,7 +317,7 @@ def _copy_pixels(
 
 
 @kernel(inner=True)
-def _meetings(
+def meetings(
     position: int, stride: int, dilation: int, taps: int
 ) -> tuple[int, int, int, int, int]:
     """Return how taps and outputs meet at a padded position of the input, along one axis.
@@ -353,27 +355,49 @@ def add_kernel_grad(
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
     hop, features = channels * repeats(x, channels), channels * multiplier
+    if channels < lanes(x):  # then there is one multiple, see `one_kernel_pays`
+        add_kernel_grad_of_few(g, x, i, dt, numbers, channels, side)
+        return
     for a in range(kh):
         r = i * sh + a * dh - top
         if r < 0 or r >= height:
-            continue
-        if sw > 1 and channels < lanes(x):  # then there is one multiple, see `one_kernel_pays`
-            room = (width + sw - 1) // sw * channels
-            for w in range(min(sw, width)):
-                _copy_pixels(
-                    at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
-                    channels, at(side, w * room), channels,
-                )  # fmt: skip
-            for b in range(kw):
-                w = (b * dw - left) % sw
-                add_kernel_grad_row(
-                    at(g, (a * kw + b) * hop), hop, at(side, w * room), channels,
-                    (width - 1 - w) // sw + 1, (b * dw - left - w) // sw, 1, 1,
-                    dt, features, out_width, 1, channels,
-                )  # fmt: skip
             continue
         for m in range(multiplier):
             add_kernel_grad_row(
                 at(g, (m * kh + a) * kw * hop), hop, at(x, r * width * channels), channels,
                 width, -left, sw, dw, at(dt, m * channels), features, out_width, kw, channels,
+            )  # fmt: skip
+
+
+@kernel(inner=True)
+def add_kernel_grad_of_few(
+    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, side: Pointer
+) -> None:
+    """Do what `add_kernel_grad` does, for fewer channels than a vector has lanes."""
+    height, width, out_width = numbers[0], numbers[1], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    hop = channels * repeats(x, channels)
+    for a in range(kh):
+        r = i * sh + a * dh - top
+        if r < 0 or r >= height:
+            continue
+        target = at(g, a * kw * hop)
+        if sw == 1:
+            add_few_channels_grad_row(
+                target, hop, at(x, r * width * channels), width, -left, dw, dt, out_width, kw,
+                channels,
+            )  # fmt: skip
+            continue
+        room = (width + sw - 1) // sw * channels
+        for w in range(min(sw, width)):
+            _copy_pixels(
+                at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
+                channels, at(side, w * room), channels,
+            )  # fmt: skip
+        for b in range(kw):
+            w = (b * dw - left) % sw
+            add_few_channels_grad_row(
+                at(target, b * hop), hop, at(side, w * room), (width - 1 - w) // sw + 1,
+                (b * dw - left - w) // sw, 1, dt, out_width, 1, channels,
             )  # fmt: skip

@@ -20,7 +20,7 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_kernel_grad_row"]
+__all__ = ["add_few_channels_grad_row", "add_kernel_grad_row"]
 
 SINGLE = Static(1, 1)
 THREE_TAPS, FIVE_TAPS, ONE_TAP = Static(3, 2), Static(5, 2), Static(1, 4)
@@ -45,30 +45,9 @@ def add_kernel_grad_row(
 ) -> None:
     """Add Σ_u x[start + u * stride + t * hop] y[u] to g[t], for every t and channel.
 
-    `g` is repeated like a kernel (`repeat_kernel`); the sum of its repetitions is the gradient.
+    There are at least as many channels as lanes.
     """
     one = lanes(x)
-    if channels < one and y_pixel == channels and stride == 1:
-        for t in range(taps):
-            offset = start + t * hop
-            first = max(0, -offset)
-            last = max(first, min(count, width - offset))
-            block, blocks = one * channels, (last - first) // one
-            rest = (last - first) % one * channels
-            target, left, right = (
-                at(g, t * g_hop), at(x, (first + offset) * channels), at(y, first * channels)
-            )  # fmt: skip
-            for c in range(0, block, one):
-                _grad_run(
-                    ONE_TAP, NEXT, at(target, c), 0, at(left, c), block, block,
-                    at(right, c), block, blocks, one,
-                )  # fmt: skip
-            for c in range(0, rest, one):
-                _grad_run(
-                    ONE_TAP, NEXT, at(target, c), 0, at(left, blocks * block + c), block, block,
-                    at(right, blocks * block + c), block, 1, min(one, rest - c),
-                )  # fmt: skip
-        return
     # Pixels low ... high - 1 see all taps; the others are added tap by tap.
     low = min(count, max(0, -(start // stride)))
     high = max(low, min(count, (width - 1 - start - (taps - 1) * hop) // stride + 1))
@@ -115,6 +94,45 @@ def add_kernel_grad_row(
                         at(x, (offset + begin * stride) * x_pixel + c), step, step,
                         at(y, begin * y_pixel + c), y_pixel, end - begin, min(one, channels - c),
                     )  # fmt: skip
+
+
+@kernel(inner=True)
+def add_few_channels_grad_row(
+    g: Pointer,
+    g_hop: int,
+    x: Pointer,
+    width: int,
+    start: int,
+    hop: int,
+    y: Pointer,
+    count: int,
+    taps: int,
+    channels: int,
+) -> None:
+    """Add Σ_u x[start + u + t * hop] y[u] to g[t], for every t and fewer channels than lanes.
+
+    `g` is repeated like a kernel (`repeat_kernel`); the sum of its repetitions is the gradient.
+    """
+    one = lanes(x)
+    for t in range(taps):
+        offset = start + t * hop
+        first = max(0, -offset)
+        last = max(first, min(count, width - offset))
+        block, blocks = one * channels, (last - first) // one
+        rest = (last - first) % one * channels
+        target, left, right = (
+            at(g, t * g_hop), at(x, (first + offset) * channels), at(y, first * channels)
+        )  # fmt: skip
+        for c in range(0, block, one):
+            _grad_run(
+                ONE_TAP, NEXT, at(target, c), 0, at(left, c), block, block,
+                at(right, c), block, blocks, one,
+            )  # fmt: skip
+        for c in range(0, rest, one):
+            _grad_run(
+                ONE_TAP, NEXT, at(target, c), 0, at(left, blocks * block + c), block, block,
+                at(right, blocks * block + c), block, 1, min(one, rest - c),
+            )  # fmt: skip
 
 
 @kernel(inner=True)

@@ -22,6 +22,9 @@ RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
 GROUP_BYTES = 4 * 1024 * 1024
 """Size of the features of a group of images: they fit in the last-level cache."""
+STEP_BYTES = 512 * 1024
+MOST_PIXELS = 384
+"""Limits of the rows that gradients take at a time."""
 MOST_CHUNKS = 16
 """Parts of a sum over pixels: a power of two, so that threads get equal shares."""
 WORK_PER_CHUNK = 1 << 18
@@ -149,6 +152,98 @@ def _balanced(pixels: int, run: int, work: int) -> int:
     runs = max(-(-pixels // run), min(8, work // WORK_PER_RUN))
     runs = 1 << (runs - 1).bit_length() if 1 <= runs <= 8 else -(-runs // 8) * 8
     return min(runs, -(-pixels // STEP))
+
+
+class BackwardPlan(NamedTuple):
+    """The cut of a separable convolution's gradients: chunks of rows times blocks of channels."""
+
+    work: int
+    """Multiply-adds of a group."""
+    chunks: int
+    blocks: int
+    panels_at: int
+    panels: int
+    packed: int
+    """See `Plan`; of the transposed Q."""
+    sums: int
+    """Elements of a chunk's sums, and where its parts end."""
+    bounds: tuple[int, int, int]
+    zeros: Array
+    groups: tuple[tuple[int, int, Numbers], ...]
+    """First image, last image + 1, and the sizes of each group."""
+
+
+@lru_cache(maxsize=1024)
+def backward_plan(
+    geometry: ConvGeometry,
+    batch: int,
+    channels: int,
+    multiplier: int,
+    filters: int,
+    dtype: np.dtype[Any],
+    relu: int,
+    in_place: bool,
+) -> BackwardPlan:
+    """Return the plan for the gradients of a separable convolution.
+
+    `relu` is 1 with ReLU at its end, and 2 for a gradient that comes once per image and channel.
+    Where images must be copied, they are taken in groups (not `in_place`).
+    """
+    lanes = VECTOR_BYTES // dtype.itemsize
+    height, width = geometry.output_size
+    features, panel = channels * multiplier, 2 * lanes
+    image, matrix = height * width, features * filters
+    group = max(1, batch)
+    if not in_place:
+        group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
+        group = -(-batch // -(-batch // group)) if batch > 0 else 1  # of nearly equal size
+    pixels = group * image
+    work = pixels * features * (3 * geometry.taps + 2 * filters)
+    chunks = _chunks(work // 2, pixels, max(PIXELS_PER_CHUNK, min(2048, matrix // 16)))
+    # At a border within an image, some rows are computed twice.
+    twice = (geometry.kernel_size[0] - 1) * geometry.dilation_rate[0] // geometry.strides[0]
+    while chunks > 1 and group % chunks and group * height < 8 * chunks * twice:
+        chunks //= 2
+    blocks = 1 if multiplier > 1 else max(1, min(channels // 64, MOST_CHUNKS // chunks))
+    blocks = 1 << (blocks.bit_length() - 1)
+    block = channels if blocks == 1 else -(-channels // (blocks * panel)) * panel
+    # Pixels of a step: its features, their gradients and dy stay in the second-level cache.
+    most = STEP_BYTES // ((2 * block * multiplier + filters) * dtype.itemsize + 1) // width
+    most = max(1, min(most, MOST_PIXELS // width, -(-group * height // chunks)))
+    step = min(range(most, most // 2, -1), key=lambda rows: rows * width % STEP / rows)
+    repeats = lanes if channels < lanes else 1
+    wide = geometry.taps * features * repeats
+    panels_at = -(-wide // panel) * panel
+    panels = -(-features // panel)
+
+    def sizes(images: int, begin: bool) -> Numbers:
+        """Return the geometry's 12 numbers, then those that `_backward_task` unpacks."""
+        numbers = np.array(
+            [
+                *geometry.numbers,
+                *(channels, multiplier, filters, images * image, step, chunks, blocks),
+                *(0, 0, 0, images, begin, 0, relu, panels_at),
+            ],
+            dtype=np.int64,
+        )
+        numbers.setflags(write=False)
+        return numbers
+
+    zeros = np.zeros(1, dtype)
+    zeros.setflags(write=False)
+    bounds = [(first, min(batch, first + group)) for first in range(0, max(1, batch), group)]
+    return BackwardPlan(
+        work=work,
+        chunks=chunks,
+        blocks=blocks,
+        panels_at=panels_at,
+        panels=panels,
+        packed=panels * panel * filters,
+        sums=-(-(matrix + filters + wide) // panel) * panel,
+        bounds=(matrix, matrix + filters, matrix + filters + wide),
+        zeros=zeros,
+        groups=tuple((a, b, sizes(b - a, a == 0)) for a, b in bounds),
+    )
 
 
 class ProductPlan(NamedTuple):

@@ -1,0 +1,340 @@
+"""The gradients of a separable convolution on the CPU, all of them in one pass.
+
+The gradients of one channel need nothing of the other channels, only dy: so a task owns a block of
+channels, and a chunk of the images' rows. It goes through these a few rows at a time, and what it
+computes on the way stays in the second-level cache:
+
+1. the depthwise features t once more (cheaper than to keep them), and dt = dy Qᵀ;
+2. their part of the gradient of Q, tᵀ dy, and the sums of dy for that of the bias;
+3. the rows of the input whose features' gradients are complete by now: dx, and the gradient of the
+   depthwise kernel (see `minigrad.kernels.cpu.input_rows`).
+
+Rows of dt that later rows of the input need, too, are kept; at the borders of chunks within an
+image they are computed twice. Sums over chunks, which depend on shapes only, are added in order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.kernels.cpu.activations import where_positive
+from minigrad.kernels.cpu.depthwise import (
+    add_kernel_grad_of_few,
+    input_grad_row,
+    one_kernel_pays,
+    one_per_channel,
+    total_of_kernel_grads,
+)
+from minigrad.kernels.cpu.gemm import (
+    add_column_sums,
+    add_transposed_product,
+    clear,
+    multiply,
+    pack_panel,
+)
+from minigrad.kernels.cpu.input_rows import add_both_grads_row
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import (
+    Array,
+    Numbers,
+    add_chunks,
+    flat,
+    from_last,
+    repeat_channels,
+    sum_repeated,
+    to_last,
+)
+from minigrad.kernels.cpu.memory import empty
+from minigrad.kernels.cpu.plan import backward_plan
+from minigrad.kernels.cpu.rows import convolve_row, quotient_up, repeat_kernel
+from minigrad.kernels.cpu.runs import repeated
+from minigrad.kernels.cpu.separable import planes_first
+from minigrad.kernels.cpu.simd import Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.windows import features_of_few_channels
+from minigrad.kernels.geometry import ConvGeometry
+
+__all__ = ["separable_backward"]
+
+FLUSH = 128
+"""Pixels after which sums of the depthwise kernel's gradient are added up: short sums round less."""
+
+
+def separable_backward(
+    x: Array,
+    depthwise_kernel: Array,
+    pointwise_kernel: Array,
+    dy: Array,
+    geometry: ConvGeometry,
+    use_bias: bool,
+    need_dx: bool = True,
+    relu: Array | None = None,
+) -> tuple[Array | None, Array, Array, Array | None]:
+    """Return all gradients; see `minigrad.kernels.separable_backward`."""
+    data_format, kernel_shape, times = geometry.data_format, depthwise_kernel.shape, 1
+    if one_kernel_pays(depthwise_kernel):
+        times = depthwise_kernel.shape[3]
+        depthwise_kernel = one_per_channel(depthwise_kernel)
+    _, _, channels, multiplier = depthwise_kernel.shape
+    features, filters = pointwise_kernel.shape[2:]
+    dtype, how = x.dtype, 0
+    in_place = times == 1 and data_format == "channels_last"
+    if relu is not None and data_format != "channels_last":
+        dy, relu = where_positive(dy, relu), None
+    elif relu is not None:
+        height, width = geometry.output_size
+        found, how = repeated(dy), 1
+        if found is not None and found[1] == (len(x), height * width, filters):
+            dy, how = found[0].reshape(len(x), filters), 2
+        else:
+            dy = np.ascontiguousarray(dy)
+    plan = backward_plan(geometry, len(x), channels, multiplier, filters, dtype, how, in_place)
+    zeros = plan.zeros
+    depthwise, pointwise = planes_first(depthwise_kernel, pointwise_kernel)
+    packed = empty(plan.panels_at + plan.packed, dtype)
+    _pack_transposed(
+        plan.panels, plan.packed, depthwise, pointwise, zeros, zeros,
+        packed, packed, packed, plan.groups[0][2],
+    )  # fmt: skip
+    kernels = flat(packed)
+    dx = empty(x.shape if need_dx else (len(x), 0), dtype)
+    # Per chunk: the gradients of Q, of the bias and of the depthwise kernel.
+    sums = empty((plan.chunks, plan.sums), dtype)
+    for first, last, sizes in plan.groups:  # the first one clears the sums
+        images = to_last(x[first:last], data_format)
+        if times > 1:
+            images = repeat_channels(images, times)
+        d_images = dx[first:last]
+        if need_dx and not in_place:
+            d_images = empty(images.shape, dtype)
+        _backward_task(
+            plan.chunks * plan.blocks, plan.work, flat(images), kernels,
+            flat(to_last(dy[first:last], data_format)),
+            zeros if relu is None else flat(relu[first:last]),
+            d_images.reshape(-1), sums.reshape(-1), packed, sizes,
+        )  # fmt: skip
+        if need_dx and not in_place:
+            if times > 1:
+                d_images = sum_repeated(d_images, times)
+            from_last(d_images, data_format, dx[first:last])
+    total = sums[0] if plan.chunks == 1 else add_chunks(sums[:, : plan.bounds[2]])
+    d_pointwise, d_bias, d_depthwise = np.split(total[: plan.bounds[2]], plan.bounds[:2])
+    d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
+    d_kernel = total_of_kernel_grads(d_depthwise[np.newaxis], geometry, channels, multiplier)
+    return (
+        dx if need_dx else None,
+        d_kernel.reshape(kernel_shape),
+        np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
+        d_bias.copy() if use_bias else None,
+    )
+
+
+@kernel(parallel=True)
+def _pack_transposed(
+    panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
+    kernels: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Pack one panel of the transposed pointwise kernel, and repeat the depthwise one."""
+    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
+    if panel == 0:
+        taps = multiplier * sizes[4] * sizes[5]
+        repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
+    pack_panel(
+        pointer(pointwise), 1, filters, filters, channels * multiplier, panel,
+        at(pointer(kernels), sizes[26]),
+    )  # fmt: skip
+
+
+@kernel(parallel=True)
+def _backward_task(
+    number: int, x: Array, kernels: Array, dy: Array, relu: Array,
+    dx: Array, sums: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute all gradients of a block of channels, over a chunk of the images' rows."""
+    height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
+    taps, sh, dh, top = sizes[4] * sizes[5], sizes[6], sizes[8], sizes[10]
+    all_channels, multiplier, filters, images = sizes[12], sizes[13], sizes[14], sizes[22]
+    step, chunks, blocks = sizes[16], sizes[17], sizes[18]
+    chunk, block, panel = number // blocks, number % blocks, 2 * lanes(pointer(x))
+    parts = (all_channels + panel - 1) // panel
+    c0 = block * parts // blocks * panel
+    channels = min(all_channels, (block + 1) * parts // blocks * panel) - c0
+    features, room = channels * multiplier, (sizes[4] - 1) * dh // sh + 1
+    few = all_channels < lanes(pointer(x))
+    # Where the gradients go.
+    target = at(pointer(sums), chunk * (len(sums) // chunks))
+    d_bias = at(target, all_channels * multiplier * filters)
+    d_kernel, d_rows = at(d_bias, filters), at(target, c0 * filters)
+    wide = (lanes(pointer(x)) if few else 1) * taps * multiplier * all_channels
+    if sizes[23] == 1:
+        clear(d_rows, 1, features * filters, 0)
+        if c0 == 0:
+            clear(d_bias, 1, filters, 0)
+        clear(at(d_kernel, c0), taps * multiplier if not few else 1, wide if few else channels,
+              all_channels)  # fmt: skip
+    # Scratch: kernels and gradients of just these channels, features, gradients of these.
+    own = np.zeros(0 if few else 2 * taps * features, x.dtype)
+    k, g = pointer(kernels), d_kernel
+    if not few:
+        k, g = pointer(own), at(pointer(own), taps * features)
+        for i in range(taps * multiplier):
+            for c in range(channels):
+                k[i * channels + c] = kernels[i * all_channels + c0 + c]
+    zeros = np.zeros(features, x.dtype)
+    t = np.empty(step * out_width * features, x.dtype)
+    scratch = np.empty((step + room) * out_width * features, x.dtype)
+    passed = np.empty(step * out_width * filters if sizes[25] else 0, x.dtype)
+    side = np.empty((width + sizes[7]) * (all_channels if few else channels), x.dtype)
+    table = np.empty(2 * multiplier * taps, np.int64)
+    panels = at(pointer(kernels), sizes[26] + c0 * filters)
+    # Rows of the features and of the input, counted through all images.
+    first, last = chunk * images * out_height // chunks, (chunk + 1) * images * out_height // chunks
+    row = first // out_height * height + first % out_height * height // out_height
+    rows_end = last // out_height * height + last % out_height * height // out_height
+    begin, end = first, last
+    if row < rows_end:
+        begin = min(first, _seen(row, height, out_height, sh, dh, top, sizes[4], False))
+        end = max(last, _seen(rows_end - 1, height, out_height, sh, dh, top, sizes[4], True) + 1)
+    held, fresh, hop = begin, 0, out_width * features  # the row at the start of scratch
+    dt = pointer(scratch)
+    for start in range(begin, end, step):
+        stop = min(end, start + step)
+        if row < rows_end:
+            needed = _seen(row, height, out_height, sh, dh, top, sizes[4], False)
+            needed = max(held, min(start, needed))
+        else:
+            needed = start
+        for i in range((start - needed) * hop):
+            dt[i] = dt[(needed - held) * hop + i]
+        held = needed
+        count = (stop - start) * out_width
+        gradient = at(pointer(dy), start * out_width * filters)
+        if sizes[25]:
+            gradient = pointer(passed)
+            _pass_positive(
+                pointer(dy), pointer(relu), start * out_width, count, sizes, gradient
+            )
+        multiply(
+            gradient, filters, count, filters, panels, features, pointer(zeros),
+            at(dt, (start - held) * hop), features,
+        )  # fmt: skip
+        mine, behind = max(start, first), min(stop, last)
+        if mine < behind:
+            _features_of_rows(
+                pointer(x), k, pointer(t), mine, behind, sizes, c0, channels, pointer(table)
+            )
+            gradient, count = at(gradient, (mine - start) * out_width * filters), (behind - mine)
+            count *= out_width
+            add_transposed_product(
+                pointer(t), features, gradient, filters, count, features, filters, d_rows, filters
+            )
+            if c0 == 0:
+                add_column_sums(gradient, count, filters, d_bias)
+            if few:
+                for i in range(mine, behind):
+                    image = at(pointer(x), i // out_height * height * width * channels)
+                    add_kernel_grad_of_few(
+                        g, image, i % out_height, at(dt, (i - held) * hop), sizes, channels,
+                        pointer(side),
+                    )  # fmt: skip
+        while row < rows_end and _seen(
+            row, height, out_height, sh, dh, top, sizes[4], True
+        ) < stop:
+            image, r = row // height, row % height
+            there = at(dt, (image * out_height - held) * hop)
+            if few:
+                if len(dx) > 0:
+                    input_grad_row(
+                        at(pointer(dx), row * width * channels), r, there, k, sizes, channels, 1,
+                        pointer(table), pointer(side),
+                    )  # fmt: skip
+            else:
+                place = row * width * all_channels + c0
+                add_both_grads_row(
+                    at(pointer(dx), place) if len(dx) > 0 else pointer(side),
+                    all_channels if len(dx) > 0 else channels, at(pointer(x), place), all_channels,
+                    r, there, k, g, sizes, channels, multiplier, pointer(table),
+                )  # fmt: skip
+                fresh += width
+                if fresh >= FLUSH:
+                    _flush(g, taps * multiplier, channels, at(d_kernel, c0), all_channels)
+                    fresh = 0
+            row += 1
+    if fresh > 0:
+        _flush(g, taps * multiplier, channels, at(d_kernel, c0), all_channels)
+    keep(own)
+    keep(zeros)
+    keep(t)
+    keep(scratch)
+    keep(passed)
+    keep(side)
+    keep(table)
+
+
+@kernel(inner=True)
+def _seen(
+    row: int, height: int, out_height: int, sh: int, dh: int, top: int, kh: int, last: bool
+) -> int:
+    """Return the first or the last row of the features that sees a row of the input.
+
+    Both are counted through all images. Where there is none, it is one nearby.
+    """
+    image, place = row // height * out_height, row % height + top
+    if last:
+        return image + min(out_height - 1, place // sh)
+    return image + max(0, min(out_height, quotient_up(place - (kh - 1) * dh, sh)))
+
+
+@kernel(inner=True)
+def _flush(g: Pointer, taps: int, channels: int, total: Pointer, hop: int) -> None:
+    """Add a block's gradient of the depthwise kernel to the chunk's, and start again at zero."""
+    for i in range(taps):
+        for c in range(channels):
+            total[i * hop + c] += g[i * channels + c]
+            g[i * channels + c] = 0
+
+
+@kernel(inner=True)
+def _features_of_rows(
+    x: Pointer, k: Pointer, t: Pointer, first: int, last: int, numbers: Numbers, c0: int,
+    channels: int, table: Pointer,
+) -> None:  # fmt: skip
+    """Compute rows of a block of channels' features, counted through all images."""
+    height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    pixel, multiplier = numbers[12], numbers[13]
+    if 0 < pixel < lanes(x):
+        count = (last - first) * out_width
+        features_of_few_channels(x, k, t, first * out_width, count, numbers, channels)
+        return
+    for row in range(first, last):
+        image, above = row // out_height, row % out_height * sh - top
+        a0 = min(kh, max(0, quotient_up(-above, dh)))
+        a1 = max(a0, min(kh, quotient_up(height - above, dh)))
+        for m in range(multiplier):
+            convolve_row(
+                at(t, ((row - first) * out_width * multiplier + m) * channels),
+                channels * multiplier, 0, out_width,
+                at(x, (image * height + above + a0 * dh) * width * pixel + c0), pixel,
+                dh * width * pixel, width, -left, sw, dw,
+                at(k, (m * kh + a0) * kw * channels), kw * channels, channels,
+                a1 - a0, kw, channels, 1, 0, 0, table,
+            )  # fmt: skip
+
+
+@kernel(inner=True)
+def _pass_positive(
+    dy: Pointer, y: Pointer, first: int, count: int, sizes: Numbers, passed: Pointer
+) -> None:
+    """Copy a run of dy where y > 0, and 0 elsewhere: the gradient that ReLU lets through.
+
+    It stays in the cache for the two products that need it, instead of going to memory and back.
+    After a global average, dy has one pixel per image: it need not even be written out.
+    """
+    filters, image, zero = sizes[14], sizes[2] * sizes[3], dy[0] * 0
+    for p in range(first, first + count):
+        source = at(dy, (p // image if sizes[25] == 2 else p) * filters)
+        choice, target = at(y, p * filters), at(passed, (p - first) * filters)
+        for c in range(filters):
+            value = source[c]
+            target[c] = value if choice[c] > 0 else zero

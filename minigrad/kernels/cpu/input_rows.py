@@ -1,0 +1,197 @@
+"""Rows of an input's gradient, together with what they contribute to the depthwise kernel's.
+
+Both gradients of a depthwise convolution pair the same pixels: where the kernel's tap t joins pixel
+u of the input and pixel q of the features,
+
+    dx[u] += dt[q] k[t]        dk[t] += dt[q] x[u]
+
+so one load of dt serves two multiply-adds. A tile of pixels of dx and the same pixels of x stay in
+registers, while the loop runs over all taps that see them. The sums of dk stay in the first-level
+cache: they are few.
+"""
+
+from __future__ import annotations
+
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Numbers
+from minigrad.kernels.cpu.depthwise import meetings
+from minigrad.kernels.cpu.simd import (
+    VECTOR_BYTES,
+    Pointer,
+    Static,
+    add_both_grads,
+    at,
+    lanes,
+    load_tile,
+    store_tile,
+    zero_tile,
+)
+
+__all__ = ["add_both_grads_row"]
+
+# Two tiles and three sums must fit in the registers: 32 with AVX-512, else 16.
+TALL = 6 if VECTOR_BYTES == 64 else 4
+HIGH, PAIR, ONE = Static(TALL, 1), Static(2, 1), Static(1, 1)
+THREE_TAPS, ONE_TAP = Static(3, 1), Static(1, 1)
+
+
+@kernel(inner=True)
+def add_both_grads_row(
+    dx: Pointer,
+    dx_pixel: int,
+    x: Pointer,
+    x_pixel: int,
+    r: int,
+    dt: Pointer,
+    k: Pointer,
+    g: Pointer,
+    numbers: Numbers,
+    channels: int,
+    multiplier: int,
+    table: Pointer,
+) -> None:
+    """Compute row r of an image's gradient, and add its share of the kernel's gradient to g.
+
+    `dx` and `x` are that row, with the elements from pixel to pixel, of which `channels` are
+    computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C); these
+    three have no other channels. `table` has room for 2 M kh kw integers.
+    """
+    width, out_height, out_width = numbers[1], numbers[2], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    features = channels * multiplier
+    a0, i0, every_a, down, rows = meetings(r + top, sh, dh, kh)
+    # Rows of the output that do not exist: those after the last one come first.
+    skip = min(rows, max(0, -((out_height - 1 - i0) // down)))
+    rows = max(0, min(rows, i0 // down + 1) - skip)
+    a0, i0 = a0 + skip * every_a, i0 - skip * down
+    source, back = at(dt, i0 * out_width * features), -down * out_width * features
+    for w in range(min(sw, width)):
+        b0, j0, every_b, hop, taps = meetings(w + left, sw, dw, kw)
+        # Pixel u sees column start + u + t * hop of the features through tap t, counted backwards.
+        start, last = j0 - (taps - 1) * hop, b0 + (taps - 1) * every_b
+        count = (width - 1 - w) // sw + 1
+        low = min(count, max(0, -start))
+        high = max(low, min(count, out_width - start - (taps - 1) * hop))
+        weights, total = at(k, (a0 * kw + last) * channels), at(g, (a0 * kw + last) * channels)
+        k_row, k_hop, k_plane = every_a * kw * channels, -every_b * channels, kh * kw * channels
+        u = 0
+        while u < count:
+            # Inner pixels see all taps; the others, one by one, those that are there.
+            t0, t1, end = 0, taps, u + 1
+            if u == low and low < high:
+                end = high
+            else:
+                left_out = start + u
+                while t0 < taps and left_out + t0 * hop < 0:
+                    t0 += 1
+                while t1 > t0 and left_out + (t1 - 1) * hop >= out_width:
+                    t1 -= 1
+            threes = (t1 - t0) // 3 * 3 if hop == 1 else 0
+            n = 0
+            for part in range(2):
+                for p in range(multiplier):
+                    for a in range(rows):
+                        t = t0 if part == 0 else t0 + threes
+                        while t < (t0 + threes if part == 0 else t1):
+                            table[2 * n] = p * channels + a * back + t * hop * features
+                            table[2 * n + 1] = p * k_plane + a * k_row + t * k_hop
+                            n += 1
+                            t += 3 if part == 0 else 1
+            groups = multiplier * rows * (threes // 3)
+            first = w + u * sw
+            _run(
+                at(dx, first * dx_pixel), sw * dx_pixel, at(x, first * x_pixel), sw * x_pixel,
+                end - u, at(source, (start + u) * features), features, weights, total, k_hop, table, groups, n, channels,
+            )  # fmt: skip
+            u = end
+
+
+@kernel(inner=True)
+def _run(
+    dx: Pointer,
+    dx_step: int,
+    x: Pointer,
+    x_step: int,
+    count: int,
+    dt: Pointer,
+    features: int,
+    k: Pointer,
+    g: Pointer,
+    k_hop: int,
+    table: Pointer,
+    groups: int,
+    n: int,
+    channels: int,
+) -> None:
+    """Compute pixels that see the same taps, which the table lists, groups of three first."""
+    u = 0
+    while u + TALL <= count:
+        _pixels(HIGH, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
+                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
+        u += TALL
+    while u + 2 <= count:
+        _pixels(PAIR, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
+                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
+        u += 2
+    if u < count:
+        _pixels(ONE, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
+                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
+
+
+@kernel(inner=True)
+def _pixels(
+    shape: Static,
+    dx: Pointer,
+    dx_step: int,
+    x: Pointer,
+    x_step: int,
+    dt: Pointer,
+    features: int,
+    k: Pointer,
+    g: Pointer,
+    k_hop: int,
+    table: Pointer,
+    groups: int,
+    n: int,
+    channels: int,
+) -> None:
+    """Compute a few pixels, all their channels."""
+    one = lanes(x)
+    whole = channels - channels % one
+    for c in range(0, whole, one):
+        _vector(shape, at(dx, c), dx_step, at(x, c), x_step, at(dt, c), features, at(k, c),
+                at(g, c), k_hop, table, groups, n, None)  # fmt: skip
+    if whole < channels:
+        _vector(shape, at(dx, whole), dx_step, at(x, whole), x_step, at(dt, whole), features,
+                at(k, whole), at(g, whole), k_hop, table, groups, n, channels - whole)  # fmt: skip
+
+
+@kernel(inner=True)
+def _vector(
+    shape: Static,
+    dx: Pointer,
+    dx_step: int,
+    x: Pointer,
+    x_step: int,
+    dt: Pointer,
+    features: int,
+    k: Pointer,
+    g: Pointer,
+    k_hop: int,
+    table: Pointer,
+    groups: int,
+    n: int,
+    rest: int | None,
+) -> None:
+    """Compute a few pixels, one vector of channels."""
+    pixels, tile = load_tile(shape, x, 0, x_step, rest), zero_tile(shape, x)
+    for i in range(groups):
+        tile = add_both_grads(
+            tile, pixels, THREE_TAPS, dt, table[2 * i], features, k, g, table[2 * i + 1], k_hop, rest
+        )
+    for i in range(groups, n):
+        tile = add_both_grads(
+            tile, pixels, ONE_TAP, dt, table[2 * i], features, k, g, table[2 * i + 1], k_hop, rest
+        )
+    store_tile(tile, dx, 0, dx_step, rest)
