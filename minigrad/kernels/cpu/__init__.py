@@ -18,6 +18,7 @@ if DISABLE_JIT:  # vectors exist in compiled code only
     from minigrad.kernels.loops.separable import separable_backward, separable_forward
     from minigrad.kernels.reference import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
 else:
+    from minigrad.kernels.cpu.backward import separable_backward
     from minigrad.kernels.cpu.conv2d import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
     from minigrad.kernels.cpu.depthwise import (
         depthwise_forward,
@@ -30,7 +31,6 @@ else:
         pointwise_input_grad,
         pointwise_kernel_grad,
     )
-    from minigrad.kernels.cpu.backward import separable_backward
     from minigrad.kernels.cpu.separable import separable_forward
 
 __all__ = [

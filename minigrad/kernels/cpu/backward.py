@@ -19,7 +19,6 @@ import numpy as np
 
 from minigrad.kernels.cpu.activations import where_positive
 from minigrad.kernels.cpu.depthwise import (
-    add_kernel_grad_of_few,
     input_grad_row,
     one_kernel_pays,
     one_per_channel,
@@ -34,6 +33,7 @@ from minigrad.kernels.cpu.gemm import (
 )
 from minigrad.kernels.cpu.input_rows import add_both_grads_row
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_of_few
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -56,7 +56,7 @@ from minigrad.kernels.geometry import ConvGeometry
 __all__ = ["separable_backward"]
 
 FLUSH = 128
-"""Pixels after which sums of the depthwise kernel's gradient are added up: short sums round less."""
+"""Pixels after which the depthwise kernel's gradient goes to the chunk's: short sums round less."""
 
 
 def separable_backward(
@@ -75,7 +75,7 @@ def separable_backward(
         times = depthwise_kernel.shape[3]
         depthwise_kernel = one_per_channel(depthwise_kernel)
     _, _, channels, multiplier = depthwise_kernel.shape
-    features, filters = pointwise_kernel.shape[2:]
+    filters = pointwise_kernel.shape[3]
     dtype, how = x.dtype, 0
     in_place = times == 1 and data_format == "channels_last"
     if relu is not None and data_format != "channels_last":
@@ -164,27 +164,27 @@ def _backward_task(
     target = at(pointer(sums), chunk * (len(sums) // chunks))
     d_bias = at(target, all_channels * multiplier * filters)
     d_kernel, d_rows = at(d_bias, filters), at(target, c0 * filters)
-    wide = (lanes(pointer(x)) if few else 1) * taps * multiplier * all_channels
+    hop = (lanes(pointer(x)) if few else 1) * all_channels  # from tap to tap
+    across = hop if few else channels
     if sizes[23] == 1:
         clear(d_rows, 1, features * filters, 0)
         if c0 == 0:
             clear(d_bias, 1, filters, 0)
-        clear(at(d_kernel, c0), taps * multiplier if not few else 1, wide if few else channels,
-              all_channels)  # fmt: skip
+        clear(at(d_kernel, c0), taps * multiplier, across, hop)
     # Scratch: kernels and gradients of just these channels, features, gradients of these.
-    own = np.zeros(0 if few else 2 * taps * features, x.dtype)
-    k, g = pointer(kernels), d_kernel
+    own = np.zeros(taps * multiplier * (across + channels), x.dtype)
+    g, k = pointer(own), pointer(kernels)
     if not few:
-        k, g = pointer(own), at(pointer(own), taps * features)
+        k = at(g, taps * features)
         for i in range(taps * multiplier):
             for c in range(channels):
                 k[i * channels + c] = kernels[i * all_channels + c0 + c]
-    zeros = np.zeros(features, x.dtype)
+    zeros, short = np.zeros(features, x.dtype), np.zeros(filters, x.dtype)
     t = np.empty(step * out_width * features, x.dtype)
     scratch = np.empty((step + room) * out_width * features, x.dtype)
     passed = np.empty(step * out_width * filters if sizes[25] else 0, x.dtype)
     side = np.empty((width + sizes[7]) * (all_channels if few else channels), x.dtype)
-    table = np.empty(2 * multiplier * taps, np.int64)
+    table = np.empty(3 * multiplier * taps, np.int64)
     panels = at(pointer(kernels), sizes[26] + c0 * filters)
     # Rows of the features and of the input, counted through all images.
     first, last = chunk * images * out_height // chunks, (chunk + 1) * images * out_height // chunks
@@ -194,7 +194,7 @@ def _backward_task(
     if row < rows_end:
         begin = min(first, _seen(row, height, out_height, sh, dh, top, sizes[4], False))
         end = max(last, _seen(rows_end - 1, height, out_height, sh, dh, top, sizes[4], True) + 1)
-    held, fresh, hop = begin, 0, out_width * features  # the row at the start of scratch
+    held, fresh, line = begin, 0, out_width * features  # the row at the start of scratch
     dt = pointer(scratch)
     for start in range(begin, end, step):
         stop = min(end, start + step)
@@ -203,19 +203,18 @@ def _backward_task(
             needed = max(held, min(start, needed))
         else:
             needed = start
-        for i in range((start - needed) * hop):
-            dt[i] = dt[(needed - held) * hop + i]
-        held = needed
+        if held < needed:
+            for i in range((start - needed) * line):
+                dt[i] = dt[(needed - held) * line + i]
+            held = needed
         count = (stop - start) * out_width
         gradient = at(pointer(dy), start * out_width * filters)
         if sizes[25]:
             gradient = pointer(passed)
-            _pass_positive(
-                pointer(dy), pointer(relu), start * out_width, count, sizes, gradient
-            )
+            _pass_positive(pointer(dy), pointer(relu), start * out_width, count, sizes, gradient)
         multiply(
             gradient, filters, count, filters, panels, features, pointer(zeros),
-            at(dt, (start - held) * hop), features,
+            at(dt, (start - held) * line), features,
         )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
         if mine < behind:
@@ -228,19 +227,19 @@ def _backward_task(
                 pointer(t), features, gradient, filters, count, features, filters, d_rows, filters
             )
             if c0 == 0:
-                add_column_sums(gradient, count, filters, d_bias)
+                add_column_sums(gradient, count, filters, pointer(short))
+                _flush(pointer(short), 1, filters, d_bias, 0)
             if few:
                 for i in range(mine, behind):
                     image = at(pointer(x), i // out_height * height * width * channels)
                     add_kernel_grad_of_few(
-                        g, image, i % out_height, at(dt, (i - held) * hop), sizes, channels,
+                        g, image, i % out_height, at(dt, (i - held) * line), sizes, channels,
                         pointer(side),
                     )  # fmt: skip
-        while row < rows_end and _seen(
-            row, height, out_height, sh, dh, top, sizes[4], True
-        ) < stop:
+                fresh += count
+        while row < rows_end and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop:
             image, r = row // height, row % height
-            there = at(dt, (image * out_height - held) * hop)
+            there = at(dt, (image * out_height - held) * line)
             if few:
                 if len(dx) > 0:
                     input_grad_row(
@@ -255,14 +254,14 @@ def _backward_task(
                     r, there, k, g, sizes, channels, multiplier, pointer(table),
                 )  # fmt: skip
                 fresh += width
-                if fresh >= FLUSH:
-                    _flush(g, taps * multiplier, channels, at(d_kernel, c0), all_channels)
-                    fresh = 0
             row += 1
-    if fresh > 0:
-        _flush(g, taps * multiplier, channels, at(d_kernel, c0), all_channels)
+            if fresh >= FLUSH:
+                _flush(g, taps * multiplier, across, at(d_kernel, c0), hop)
+                fresh = 0
+    _flush(g, taps * multiplier, across, at(d_kernel, c0), hop)
     keep(own)
     keep(zeros)
+    keep(short)
     keep(t)
     keep(scratch)
     keep(passed)
@@ -286,7 +285,7 @@ def _seen(
 
 @kernel(inner=True)
 def _flush(g: Pointer, taps: int, channels: int, total: Pointer, hop: int) -> None:
-    """Add a block's gradient of the depthwise kernel to the chunk's, and start again at zero."""
+    """Add short sums to the chunk's, and start again at zero."""
     for i in range(taps):
         for c in range(channels):
             total[i * hop + c] += g[i * channels + c]

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import add_few_channels_grad_row, add_kernel_grad_row
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_of_few, add_kernel_grad_row, copy_pixels
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -38,7 +38,6 @@ from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
     "add_kernel_grad",
-    "add_kernel_grad_of_few",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
@@ -303,17 +302,7 @@ def input_grad_row(
             rows, taps, channels, multiplier, channels, kh * kw * hop, table,
         )  # fmt: skip
         if apart:
-            _copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
-
-
-@kernel(inner=True)
-def _copy_pixels(
-    x: Pointer, x_pixel: int, count: int, channels: int, y: Pointer, y_pixel: int
-) -> None:
-    """Copy pixels of few channels to where they lie closer together, or further apart."""
-    for c in range(channels):
-        for u in range(count):
-            y[u * y_pixel + c] = x[u * x_pixel + c]
+            copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
 
 
 @kernel(inner=True)
@@ -366,38 +355,4 @@ def add_kernel_grad(
             add_kernel_grad_row(
                 at(g, (m * kh + a) * kw * hop), hop, at(x, r * width * channels), channels,
                 width, -left, sw, dw, at(dt, m * channels), features, out_width, kw, channels,
-            )  # fmt: skip
-
-
-@kernel(inner=True)
-def add_kernel_grad_of_few(
-    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, side: Pointer
-) -> None:
-    """Do what `add_kernel_grad` does, for fewer channels than a vector has lanes."""
-    height, width, out_width = numbers[0], numbers[1], numbers[3]
-    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
-    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    hop = channels * repeats(x, channels)
-    for a in range(kh):
-        r = i * sh + a * dh - top
-        if r < 0 or r >= height:
-            continue
-        target = at(g, a * kw * hop)
-        if sw == 1:
-            add_few_channels_grad_row(
-                target, hop, at(x, r * width * channels), width, -left, dw, dt, out_width, kw,
-                channels,
-            )  # fmt: skip
-            continue
-        room = (width + sw - 1) // sw * channels
-        for w in range(min(sw, width)):
-            _copy_pixels(
-                at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
-                channels, at(side, w * room), channels,
-            )  # fmt: skip
-        for b in range(kw):
-            w = (b * dw - left) % sw
-            add_few_channels_grad_row(
-                at(target, b * hop), hop, at(side, w * room), (width - 1 - w) // sw + 1,
-                (b * dw - left - w) // sw, 1, dt, out_width, 1, channels,
             )  # fmt: skip

@@ -12,14 +12,18 @@ cache: they are few.
 
 from __future__ import annotations
 
+from typing import Any
+
+from numba.extending import intrinsic
+
+from minigrad.kernels.cpu.depthwise import meetings
+from minigrad.kernels.cpu.emit import Code, types
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Numbers
-from minigrad.kernels.cpu.depthwise import meetings
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
     Static,
-    add_both_grads,
     at,
     lanes,
     load_tile,
@@ -29,9 +33,11 @@ from minigrad.kernels.cpu.simd import (
 
 __all__ = ["add_both_grads_row"]
 
+_operation: Any = intrinsic
+
 # Two tiles and three sums must fit in the registers: 32 with AVX-512, else 16.
 TALL = 6 if VECTOR_BYTES == 64 else 4
-HIGH, PAIR, ONE = Static(TALL, 1), Static(2, 1), Static(1, 1)
+HIGH, ONE = Static(TALL, 1), Static(1, 1)
 THREE_TAPS, ONE_TAP = Static(3, 1), Static(1, 1)
 
 
@@ -53,8 +59,8 @@ def add_both_grads_row(
     """Compute row r of an image's gradient, and add its share of the kernel's gradient to g.
 
     `dx` and `x` are that row, with the elements from pixel to pixel, of which `channels` are
-    computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C); these
-    three have no other channels. `table` has room for 2 M kh kw integers.
+    computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C), without
+    other channels. `table` has room for 2 M kh kw integers.
     """
     width, out_height, out_width = numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
@@ -102,7 +108,8 @@ def add_both_grads_row(
             first = w + u * sw
             _run(
                 at(dx, first * dx_pixel), sw * dx_pixel, at(x, first * x_pixel), sw * x_pixel,
-                end - u, at(source, (start + u) * features), features, weights, total, k_hop, table, groups, n, channels,
+                end - u, at(source, (start + u) * features), features, weights,
+                total, k_hop, table, groups, n, channels,
             )  # fmt: skip
             u = end
 
@@ -128,15 +135,14 @@ def _run(
     u = 0
     while u + TALL <= count:
         _pixels(HIGH, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
-                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
+                at(dt, u * features), features, k, g, k_hop, table, groups, n,
+                channels)  # fmt: skip
         u += TALL
-    while u + 2 <= count:
-        _pixels(PAIR, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
-                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
-        u += 2
-    if u < count:
+    while u < count:
         _pixels(ONE, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
-                at(dt, u * features), features, k, g, k_hop, table, groups, n, channels)  # fmt: skip
+                at(dt, u * features), features, k, g, k_hop, table, groups, n,
+                channels)  # fmt: skip
+        u += 1
 
 
 @kernel(inner=True)
@@ -187,11 +193,47 @@ def _vector(
     """Compute a few pixels, one vector of channels."""
     pixels, tile = load_tile(shape, x, 0, x_step, rest), zero_tile(shape, x)
     for i in range(groups):
-        tile = add_both_grads(
-            tile, pixels, THREE_TAPS, dt, table[2 * i], features, k, g, table[2 * i + 1], k_hop, rest
-        )
+        j, tap = table[2 * i], table[2 * i + 1]
+        tile = _add_both_grads(tile, pixels, THREE_TAPS, dt, j, features, k, g, tap, k_hop, rest)
     for i in range(groups, n):
-        tile = add_both_grads(
-            tile, pixels, ONE_TAP, dt, table[2 * i], features, k, g, table[2 * i + 1], k_hop, rest
-        )
+        j, tap = table[2 * i], table[2 * i + 1]
+        tile = _add_both_grads(tile, pixels, ONE_TAP, dt, j, features, k, g, tap, k_hop, rest)
     store_tile(tile, dx, 0, dx_step, rest)
+
+
+@_operation
+def _add_both_grads(
+    typing: Any, tile: Any, x: Any, taps: Any, dt: Any, i: Any, step: Any, k: Any, g: Any, j: Any,
+    hop: Any, n: Any,
+) -> Any:  # fmt: skip
+    """Add to row p the sum over t of dt(p + t) k(t), and to g(t) in memory that of dt(p + t) x(p).
+
+    Rows of the tile and of the tile ``x`` are pixels p. ``taps`` is Static(number of taps, 1).
+    Pixel q of dt starts at dt[i + q * step], tap t of k and g at index j + t * hop.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values, rows, _, data, first, pixel_step, kernel, sums, tap, tap_step, count = arguments
+        code = Code(context, builder, tile.dtype, None if isinstance(n, types.NoneType) else count)
+        values, rows = code.unpack(values), code.unpack(rows)
+        seen: dict[int, Any] = {}
+        for t in range(taps.a):
+            weight = code.load(kernel, code.offset(tap, (t, tap_step)), 0)
+            total = None
+            for p in range(tile.rows):
+                if p + t not in seen:
+                    seen[p + t] = code.load(data, code.offset(first, (p + t, pixel_step)), 0)
+                dt_pixel = seen[p + t]
+                values[p] = code.multiply_add(dt_pixel, weight, values[p])
+                if total is None:
+                    total = builder.fmul(dt_pixel, rows[p])
+                else:
+                    total = code.multiply_add(dt_pixel, rows[p], total)
+            # Only now: adding each product to a long sum would round it to that sum's precision.
+            before = code.load(sums, code.offset(tap, (t, tap_step)), 0)
+            code.store(sums, code.offset(tap, (t, tap_step)), 0, builder.fadd(before, total))
+        code.fence()
+        return code.pack(values)
+
+    integer = types.intp
+    return tile(tile, x, taps, dt, integer, integer, k, g, integer, integer, n), generate

@@ -7,6 +7,8 @@ over the pixels of a row of the output. Pixels that several taps see are loaded 
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.layout import Numbers
+from minigrad.kernels.cpu.rows import repeats
 from minigrad.kernels.cpu.simd import (
     Pointer,
     Static,
@@ -20,7 +22,7 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_few_channels_grad_row", "add_kernel_grad_row"]
+__all__ = ["add_kernel_grad_of_few", "add_kernel_grad_row", "copy_pixels"]
 
 SINGLE = Static(1, 1)
 THREE_TAPS, FIVE_TAPS, ONE_TAP = Static(3, 2), Static(5, 2), Static(1, 4)
@@ -97,7 +99,51 @@ def add_kernel_grad_row(
 
 
 @kernel(inner=True)
-def add_few_channels_grad_row(
+def add_kernel_grad_of_few(
+    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, side: Pointer
+) -> None:
+    """Do what `depthwise.add_kernel_grad` does, for fewer channels than a vector has lanes."""
+    height, width, out_width = numbers[0], numbers[1], numbers[3]
+    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
+    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
+    hop = channels * repeats(x, channels)
+    for a in range(kh):
+        r = i * sh + a * dh - top
+        if r < 0 or r >= height:
+            continue
+        target = at(g, a * kw * hop)
+        if sw == 1:
+            _add_few_channels_row(
+                target, hop, at(x, r * width * channels), width, -left, dw, dt, out_width, kw,
+                channels,
+            )  # fmt: skip
+            continue
+        room = (width + sw - 1) // sw * channels
+        for w in range(min(sw, width)):
+            copy_pixels(
+                at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
+                channels, at(side, w * room), channels,
+            )  # fmt: skip
+        for b in range(kw):
+            w = (b * dw - left) % sw
+            _add_few_channels_row(
+                at(target, b * hop), hop, at(side, w * room), (width - 1 - w) // sw + 1,
+                (b * dw - left - w) // sw, 1, dt, out_width, 1, channels,
+            )  # fmt: skip
+
+
+@kernel(inner=True)
+def copy_pixels(
+    x: Pointer, x_pixel: int, count: int, channels: int, y: Pointer, y_pixel: int
+) -> None:
+    """Copy pixels of few channels to where they lie closer together, or further apart."""
+    for c in range(channels):
+        for u in range(count):
+            y[u * y_pixel + c] = x[u * x_pixel + c]
+
+
+@kernel(inner=True)
+def _add_few_channels_row(
     g: Pointer,
     g_hop: int,
     x: Pointer,

@@ -16,7 +16,7 @@ from minigrad.kernels.cpu.layout import Array, Numbers
 from minigrad.kernels.cpu.simd import VECTOR_BYTES
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["Plan", "separable_plan"]
+__all__ = ["backward_plan", "pointwise_plan", "separable_plan"]
 
 RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
@@ -40,32 +40,23 @@ BLOCK = (192, 128)
 
 
 class Plan(NamedTuple):
-    """The cut of a separable convolution."""
+    """The cut of a separable convolution's forward pass, and of a depthwise convolution."""
 
     shape: tuple[int, int, int, int]
     """Of the output, channels last."""
     work: int
-    """Multiply-adds of the forward pass."""
-    depthwise_work: int
+    """Multiply-adds."""
     wide: int
     """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
     panels_at: int
     """Where the panels of Q start, behind the depthwise kernel: at a multiple of a cache line."""
     panels: int
     packed: int
-    panels_transposed: int
-    packed_transposed: int
     runs: int
     zeros: Array
     """Read-only zeros, for biases that are not there."""
     sizes: Numbers
-    """What tasks need to know: see `_sizes`."""
-    groups: tuple[tuple[int, int, Numbers], ...]
-    """First image, last image + 1, and the sizes of each group."""
-    group_features: int
-    chunks: int
-    by_blocks: bool
-    blocks: int
+    """What tasks need to know."""
     bands: int
 
 
@@ -77,12 +68,9 @@ def separable_plan(
     multiplier: int,
     filters: int,
     dtype: np.dtype[Any],
-    relu: int = 0,
+    relu: bool = False,
 ) -> Plan:
-    """Return the plan for a separable convolution.
-
-    `relu` is 1 with ReLU at its end, and 2 for a gradient that comes once per image and channel.
-    """
+    """Return the plan for a separable convolution, with or without ReLU at its end."""
     lanes = VECTOR_BYTES // dtype.itemsize
     height, width = geometry.output_size
     repeats = lanes if channels < lanes else 1
@@ -91,54 +79,31 @@ def separable_plan(
     run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
     runs = _balanced(batch * image, run, work)
-    by_blocks = features * filters > LARGEST_BY_RUNS
-    group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
-    group = -(-batch // -(-batch // group)) if batch > 0 else 1  # groups of nearly equal size
-    share = group * image
-    # Without its own gradient of Q, a chunk's sum is no larger than a few pixels.
-    chunks = _chunks(work * group // max(1, batch), share, 16 if by_blocks else PIXELS_PER_CHUNK)
-    bands = max(1, min(_chunks(work, share, 16), group * height))
-    block = (_even(features, BLOCK[0], 12), _even(filters, BLOCK[1], 2 * lanes))
-    down, across = -(-features // block[0]), -(-filters // block[1])
+    bands = max(1, min(_chunks(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
     panels_at = -(-wide // (2 * lanes)) * 2 * lanes
-    panels, panels_transposed = -(-filters // (2 * lanes)), -(-features // (2 * lanes))
-
-    def sizes(images: int, begin: bool) -> Numbers:
-        """Return the geometry's 12 numbers, then those that `_backward_band` unpacks last."""
-        numbers = np.array(
-            [
-                *geometry.numbers,
-                *(channels, multiplier, filters, images * image, run),
-                *(chunks, by_blocks, *block, bands, images, begin, runs, relu, panels_at),
-            ],
-            dtype=np.int64,
-        )
-        numbers.setflags(write=False)
-        return numbers
-
+    panels = -(-filters // (2 * lanes))
+    sizes = np.array(
+        [
+            *geometry.numbers,
+            *(channels, multiplier, filters, batch * image, run, 0, 0, 0, 0),
+            *(bands, batch, 0, runs, relu, panels_at),
+        ],
+        dtype=np.int64,
+    )
+    sizes.setflags(write=False)
     zeros = np.zeros(max(features, filters), dtype)
     zeros.setflags(write=False)
-    # An empty batch is a group, too: somebody must clear the sums.
-    bounds = [(first, min(batch, first + group)) for first in range(0, max(1, batch), group)]
     return Plan(
         shape=(batch, height, width, filters),
         work=work,
-        depthwise_work=2 * group * image * features * geometry.taps,
         wide=wide,
         panels_at=panels_at,
         panels=panels,
         packed=panels * 2 * lanes * features,
-        panels_transposed=panels_transposed,
-        packed_transposed=panels_transposed * 2 * lanes * filters,
         runs=runs,
         zeros=zeros,
-        sizes=sizes(batch, True),
-        groups=tuple((a, b, sizes(b - a, a == 0)) for a, b in bounds),
-        group_features=group * image * features,
-        chunks=chunks,
-        by_blocks=by_blocks,
-        blocks=down * across,
+        sizes=sizes,
         bands=bands,
     )
 

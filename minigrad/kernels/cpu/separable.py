@@ -1,18 +1,8 @@
-"""Separable convolution on the CPU: both steps, forward and backward, tile by tile.
+"""Separable convolution on the CPU: both steps at once, tile by tile.
 
-Forward, a task owns a run of output pixels: their depthwise features go to a scratch array that
-stays in the second-level cache, and from there into the matrix product. The features of the whole
-batch never exist.
-
-Backward, images are taken in groups that fit in the cache, in three steps:
-
-1. a task owns runs of pixels. It computes the features again (cheaper than to keep them), their
-   gradient dt = dy Qᵀ, and adds up the gradients of Q and of the bias;
-2. where Q is large, its gradient is summed by blocks of Q instead of by runs of pixels;
-3. a task owns a band of rows: from dt it computes the gradient of the input, and adds up the
-   gradient of the depthwise kernel.
-
-Sums over pixels run over chunks that depend on shapes only, added in a fixed order.
+A task owns a run of output pixels: their depthwise features go to a scratch array that stays in the
+second-level cache, and from there into the matrix product. The features of the whole batch never
+exist. `minigrad.kernels.cpu.backward` has the gradients.
 
 All tasks have the same list of arguments, so what launches them is compiled once: four inputs,
 three outputs, and the sizes (see `minigrad.kernels.cpu.plan`).
@@ -22,19 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.kernels.cpu.activations import where_positive
 from minigrad.kernels.cpu.depthwise import (
-    add_kernel_grad,
     features_of_pixels,
-    input_grad_row,
     one_kernel_pays,
     one_per_channel,
-    total_of_kernel_grads,
 )
 from minigrad.kernels.cpu.gemm import (
-    add_column_sums,
-    add_transposed_product,
-    clear,
     multiply,
     pack_panel,
     run_of,
@@ -46,17 +29,15 @@ from minigrad.kernels.cpu.layout import (
     flat,
     from_last,
     repeat_channels,
-    sum_repeated,
     to_last,
 )
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
 from minigrad.kernels.cpu.rows import repeat_kernel
-from minigrad.kernels.cpu.runs import repeated
-from minigrad.kernels.cpu.simd import Pointer, at, drain, keep, pointer, streams
+from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["separable_backward", "separable_forward"]
+__all__ = ["planes_first", "separable_forward"]
 
 
 def separable_forward(

@@ -29,7 +29,6 @@ __all__ = [
     "Pointer",
     "Static",
     "Tile",
-    "add_both_grads",
     "add_outer",
     "add_products",
     "add_taps",
@@ -362,46 +361,6 @@ def add_products(
 
     integer = types.intp
     return tile(tile, pixels, x, integer, integer, y, integer, integer, n), generate
-
-
-@_operation
-def add_both_grads(
-    typing: Any, tile: Any, x: Any, taps: Any, dt: Any, i: Any, step: Any, k: Any, g: Any, j: Any,
-    hop: Any, n: Any,
-) -> Any:  # fmt: skip
-    """Add to row p the sum over t of dt(p + t) k(t), and to g(t) in memory that of dt(p + t) x(p).
-
-    Rows of the tile and of the tile ``x`` are pixels p. ``taps`` is Static(number of taps, 1). Pixel
-    q of dt starts at dt[i + q * step], tap t of k and g at index j + t * hop.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        values, rows, _, data, first, pixel_step, kernel, sums, tap, tap_step, count = arguments
-        code = Code(context, builder, tile.dtype, None if _is_none(n) else count)
-        values, rows = code.unpack(values), code.unpack(rows)
-        seen: dict[int, Any] = {}
-        for t in range(taps.a):
-            weight = code.load(kernel, code.offset(tap, (t, tap_step)), 0)
-            total = None
-            for p in range(tile.rows):
-                if p + t not in seen:
-                    seen[p + t] = code.load(data, code.offset(first, (p + t, pixel_step)), 0)
-                dt_pixel = seen[p + t]
-                values[p] = code.multiply_add(dt_pixel, weight, values[p])
-                if total is None:
-                    total = builder.fmul(dt_pixel, rows[p])
-                else:
-                    total = code.multiply_add(dt_pixel, rows[p], total)
-            # Only now: adding each product to a long sum would round it to that sum's precision.
-            before = code.load(sums, code.offset(tap, (t, tap_step)), 0)
-            code.store(sums, code.offset(tap, (t, tap_step)), 0, builder.fadd(before, total))
-        code.fence()
-        return code.pack(values)
-
-    integer = types.intp
-    return tile(
-        tile, x, taps, dt, integer, integer, k, g, integer, integer, n
-    ), generate
 
 
 @_operation
