@@ -11,15 +11,15 @@ from functools import wraps
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.gradcheck.check import gradcheck
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.report import GradCheckReport, Mode
 
-Array: TypeAlias = NDArray[Any]
+Gradient: TypeAlias = Any  # of one input: an array; a wrong one may have any shape and dtype
 Gradients: TypeAlias = tuple[Any, ...]  # one entry per input; None for labels and indices
 Inputs: TypeAlias = Callable[[np.random.Generator], tuple[Array, ...]]
-Bug = TypeVar("Bug", bound=Callable[..., Any])
+Bug = TypeVar("Bug", bound=Callable[..., Gradient])
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Exercise:
     diagnosis: str
     forward: Callable[..., Array] = field(repr=False)
     right: Callable[..., Gradients] = field(repr=False)
-    _bug: Callable[..., Gradients] = field(repr=False)
+    _bug: Callable[..., Gradient] = field(repr=False)
     _options: dict[str, Any] = field(repr=False)
     _inputs: Inputs = field(repr=False)
 
@@ -79,14 +79,21 @@ class Exercise:
     @property
     def backward(self) -> Callable[..., Gradients]:
         """The wrong gradient, ``backward(upstream, *inputs)``; a new one that remembers nothing."""
-        options = dict(self._options)
-        if "memory" in inspect.signature(self._bug).parameters:
-            options["memory"] = {}
-        return bind(self._bug, options)
+        _, *parameters = inspect.signature(self._bug).parameters
+        fresh: dict[str, Any] = {"memory": {}} if "memory" in parameters else {}
+
+        @wraps(self._bug)
+        def call(upstream: Array, *inputs: Array) -> Gradients:
+            gradients = list(self.right(upstream, *inputs))
+            wrong = self._bug(upstream, *inputs, **self._options, **fresh)
+            gradients[parameters.index(self.wrong)] = wrong
+            return tuple(gradients)
+
+        return call
 
     @property
     def source(self) -> str:
-        """The Python code of the wrong gradient, without the sentence that gives it away."""
+        """The code of the wrong input's gradient, without the sentence that gives it away."""
         code = textwrap.dedent(inspect.getsource(self._bug))
         lines = [line for line in code.splitlines() if not line.strip().startswith('"""')]
         start = next(k for k, line in enumerate(lines) if line.startswith("def "))
@@ -140,9 +147,10 @@ class Operation:
         inputs: Inputs | None = None,
         **options: Any,
     ) -> Callable[[Bug], Bug]:
-        """Add a wrong gradient: its name and docstring say what it does, ``options`` go to all.
+        """Add a function that returns a wrong gradient for the input ``wrong``; others stay right.
 
-        A wrong gradient with a parameter ``memory`` finds there what it stored in earlier calls.
+        Its name and docstring say what it does; ``options`` go to the right functions as well. With
+        a parameter ``memory`` it finds there what it stored in earlier calls.
         """
 
         def add(function: Bug) -> Bug:
@@ -228,6 +236,6 @@ def bind(
     return call
 
 
-def normal(*shapes: tuple[int, ...]) -> Inputs:
+def normal(*shapes: tuple[int, ...], dtype: str = "float64") -> Inputs:
     """Return inputs of these shapes, normally distributed."""
-    return lambda rng: tuple(rng.standard_normal(shape) for shape in shapes)
+    return lambda rng: tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)
