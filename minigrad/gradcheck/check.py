@@ -14,12 +14,14 @@ from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
     TensorFunction,
+    as_arrays,
     function_name,
     input_names,
+    promoted,
 )
 from minigrad.gradcheck.layer import check_layer
 from minigrad.gradcheck.report import GradCheckReport
-from minigrad.gradcheck.run import as_arrays, promoted, run
+from minigrad.gradcheck.run import run
 from minigrad.gradcheck.trial import random_upstream
 from minigrad.layers import Layer
 
@@ -100,9 +102,9 @@ def gradcheck(
 
     Notes
     -----
-    *What is checked besides values.* Two calls give the same bits, of values and of gradients.
-    Gradients have the shape and dtype of their inputs, are linear in the upstream gradient, do not
-    change what they are given, and do not depend on how arrays lie in memory.
+    *What is checked besides values.* Two calls give the same bits. Gradients have the shape and
+    dtype of their inputs, are linear in the upstream gradient, do not change what they are given,
+    and do not depend on how arrays lie in memory, nor on earlier calls.
 
     *Kinks.* Where the slopes on both sides differ however small the step (ReLU at 0, a tie of max),
     any gradient between them gets the verdict "kink", which is no failure. So does any gradient
@@ -121,10 +123,11 @@ def gradcheck(
     *Tolerance.* ``|analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|) + u``. Here u is
     what the differences themselves cannot resolve: results of magnitude F carry rounding errors of
     8 eps F, which the division by 2h magnifies. After the ladder it is also the disagreement
-    between neighbouring steps, up to a thousandth of the largest slope of that input, and the
-    rounding error of the gradient itself: 8 R / s, where R is the scatter of the results that the
-    smallest steps show. In float64 the three elements of each input with the largest errors are
-    held to 1e-8 in place of 1e-6, with the help of the ladder.
+    between neighbouring steps and the coarseness of the function's values that the smallest steps
+    show, up to a thousandth of the largest slope of that input, and the rounding error of the
+    gradient itself: 8 R / s, where R is the scatter of the results at the smallest steps. In
+    float64 the three elements of each input with the largest errors are held to 1e-8 in place of
+    1e-6, with the help of the ladder.
 
     Examples
     --------
@@ -141,37 +144,20 @@ def gradcheck(
     """
     if not callable(fn):
         raise TypeError(f"gradcheck takes a function, layer or model. Received: {fn!r}")
+    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     if gradient is None and isinstance(fn, Layer):
         if check_jvp:
             raise TypeError("check_jvp needs a function of tensors. Received: a layer")
-        report = check_layer(
-            fn,
-            inputs,
-            training=bool(training),
-            mode=mode,
-            step=step,
-            rtol=rtol,
-            atol=atol,
-            seed=seed,
-            names=names,
-            precision=precision,
-            nondet_tol=nondet_tol,
-        )
+        report = check_layer(fn, inputs, training=bool(training), names=names, **vars(options))
         return report.raise_if_failed() if raise_exception else report
     if check_jvp and gradient is not None:
         raise TypeError("check_jvp needs a function of tensors, without gradient=...")
     if training is not None:
         raise TypeError(f"training is for layers and models. Received: {function_name(fn)}")
-    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
     given = as_arrays(inputs)
-    report = run(
-        function,
-        given,
-        label=function_name(fn),
-        names=input_names(fn, len(given)) if names is None else names,
-        options=options,
-    )
+    called = input_names(fn, len(given), names)
+    report = run(function, given, label=function_name(fn), names=called, options=options)
     if check_jvp:
         problem = jvp_problem(fn, [promoted(array) for array in given], seed)
         report = report if problem is None else replace(report, problems=(problem,))
@@ -216,7 +202,7 @@ def gradgradcheck(
     """
     options = Options(mode, step, rtol, atol, seed, nondet_tol)
     given = as_arrays(inputs)
-    names = list(input_names(fn, len(given)) if names is None else names)
+    called = input_names(fn, len(given), names)
     outputs = TensorFunction(fn).values([promoted(array) for array in given])
     upstream = random_upstream(outputs, seed)
 
@@ -230,20 +216,15 @@ def gradgradcheck(
         roots = [(out, up) for out, up in pairs if out.requires_grad]
         if not roots:
             return tuple(leaf.detach() * 0.0 for leaf in leaves)
-        parts: tuple[Tensor, ...] = grad(
-            [out for out, _ in roots], leaves, [up for _, up in roots], create_graph=True
-        )
+        outs, ups = zip(*roots, strict=True)
+        parts: tuple[Tensor, ...] = grad(list(outs), leaves, list(ups), create_graph=True)
         return parts
 
     single = len(outputs) == 1
-    names += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
-    report = run(
-        TensorFunction(gradients),
-        [*given, *upstream],
-        label=f"the gradient of {function_name(fn)}",
-        names=names,
-        options=options,
-    )
+    called += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
+    label = f"the gradient of {function_name(fn)}"
+    function = TensorFunction(gradients)
+    report = run(function, [*given, *upstream], label=label, names=called, options=options)
     return report.raise_if_failed() if raise_exception else report
 
 

@@ -160,6 +160,11 @@ class InputCheck:
         return "kink" if self.kinks else "pass"
 
     @property
+    def told(self) -> str:
+        """The verdict as a word or two."""
+        return told(self.verdict, self.kinks, "ok", "wrong")
+
+    @property
     def ulps(self) -> float:
         """The error in units in the last place of the input's dtype; NaN where there is none."""
         return float(ulps(np.float64(self.analytic), np.float64(self.numeric), self.dtype))
@@ -176,9 +181,13 @@ class InputCheck:
         return None if self.probe is None else self.probe()
 
     def __str__(self) -> str:
-        verdict = {"pass": "ok", "kink": f"ok but for {self.kinks} kinks", "fail": "WRONG"}
-        told = verdict[self.verdict] + (f": {self.problem}" if self.problem else "")
-        return f"{self.name}: error {short(self.error)}, tolerance {short(self.tolerance)}, {told}"
+        found = f"{self.told}: {self.problem}" if self.problem else self.told
+        return f"{self.name}: error {short(self.error)}, tolerance {short(self.tolerance)}, {found}"
+
+
+def told(verdict: Verdict, kinks: int, good: str, bad: str) -> str:
+    """Return a verdict in words, with what they are for right and for wrong gradients."""
+    return {"pass": good, "kink": f"{good} but for {kinks} kinks", "fail": bad}[verdict]
 
 
 def ulps(a: Any, b: Any, dtype: str) -> Array:

@@ -6,28 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.autograd import Tensor
 from minigrad.autograd.functional import jvp, vjp
 from minigrad.gradcheck.compare import random_like
-
-Array = NDArray[Any]
+from minigrad.gradcheck.findings import Array
 
 _CLOSE = 1e-9  # float64: both sides are exact but for rounding
 
 
 def jvp_problem(fn: Callable[..., Any], arrays: Sequence[Array], seed: int) -> str | None:
-    """Return what is wrong between both modes for a function of tensors, or None.
-
-    Parameters
-    ----------
-    fn : callable
-        Takes tensors, returns one.
-    arrays : sequence of arrays
-        The inputs, in float64.
-    seed : int
-        For the vectors u and v.
+    """Return what is wrong between both modes for a function of tensors (in float64), or None.
 
     Examples
     --------
@@ -40,10 +29,8 @@ def jvp_problem(fn: Callable[..., Any], arrays: Sequence[Array], seed: int) -> s
     moving = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
 
     def of_floats(*tensors: Tensor) -> Tensor:
-        full = [Tensor(a) for a in arrays]
-        for k, tensor in zip(moving, tensors, strict=True):
-            full[k] = tensor
-        out: Tensor = fn(*full)
+        full = {**dict(enumerate(map(Tensor, arrays))), **dict(zip(moving, tensors, strict=True))}
+        out: Tensor = fn(*full.values())
         return out
 
     inputs = tuple(Tensor(arrays[k]) for k in moving)
@@ -52,9 +39,8 @@ def jvp_problem(fn: Callable[..., Any], arrays: Sequence[Array], seed: int) -> s
     u = random_like(output.data, rng)
     _, backward = vjp(of_floats, inputs, u)
     left = float(np.sum(u * forward.data))
-    parts = [part.data * move for part, move in zip(backward, v, strict=True)]
-    right = float(sum(np.sum(part) for part in parts))
-    size = float(sum(np.sum(np.abs(part)) for part in parts))
+    parts = np.concatenate([(g.data * w).ravel() for g, w in zip(backward, v, strict=True)])
+    right, size = float(parts.sum()), float(np.abs(parts).sum())
     if abs(left - right) <= _CLOSE * max(size, abs(left)):
         return None
     return (

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.gradcheck.compare import random_like
-from minigrad.gradcheck.differences import scales
-from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.differences import largest, scales
+from minigrad.gradcheck.findings import Array, Diagnosis
 from minigrad.gradcheck.functions import Checkable, spread
-
-Array = NDArray[Any]
 
 _CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by that much
 
@@ -28,7 +25,7 @@ _CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by tha
 class Fault:
     """What is wrong with one input's gradient, in words."""
 
-    problem: str
+    problem: str | None
     diagnosis: Diagnosis | None = None
 
 
@@ -47,8 +44,10 @@ def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
         problem = f"its gradient must have dtype {x.dtype}, but has dtype {gradient.dtype}"
         text = f"the gradient of {name} is computed, or left, in {gradient.dtype}"
         return Fault(problem, Diagnosis("wrong dtype", text))
-    if not np.isfinite(gradient).all():
-        return Fault("its gradient holds NaN or infinite values", _where_not_finite(name, gradient))
+    if bad := int(np.count_nonzero(~np.isfinite(gradient))):
+        text = f"{bad} of {gradient.size} numbers in the gradient of {name} are NaN or infinite"
+        problem = "its gradient holds NaN or infinite values"
+        return Fault(problem, Diagnosis("not finite", text))
     return None
 
 
@@ -100,7 +99,7 @@ def upstream_faults(
             faults[k] = Fault("an upstream gradient of zeros must give a gradient of zeros")
         elif not _close(doubled[k], 2.0 * gradient):
             faults[k] = Fault("twice the upstream gradient must give twice the gradient")
-        elif not _close(total[k], gradient) and _beyond(total[k], gradient, noise(k)):
+        elif not _close(total[k], gradient) and np.any(np.abs(total[k] - gradient) > noise(k)):
             faults[k] = Fault(
                 "the gradients of the single outputs must add up to the gradient of all"
             )
@@ -119,13 +118,13 @@ def layout_faults(
     try:
         again = function.gradients(loose, [spread(up) for up in upstream])
     except Exception as error:
-        kind = type(error).__name__
-        return {}, [f"arrays that are not contiguous were refused ({kind}: {first_line(error)})"]
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {}, [f"arrays that are not contiguous were refused ({told})"]
     problem = "the gradient is another one when arrays are not contiguous in memory"
     return {
         k: Fault(problem)
         for k, (a, b) in enumerate(zip(first, again, strict=True))
-        if _comparable(a, b) and not _close(a, b) and _beyond(a, b, noise(k))
+        if _comparable(a, b) and not _close(a, b) and np.any(np.abs(a - b) > noise(k))
     }, []
 
 
@@ -146,14 +145,12 @@ def change_faults(function: Checkable, names: Sequence[str]) -> Faults:
 
 def elsewhere(arrays: Sequence[Array]) -> list[Array]:
     """Return other inputs, whose numbers lie between those of each array (so in its domain)."""
-    moved = []
-    for a in arrays:
-        if a.dtype.kind != "f":
-            moved.append(a)
-            continue
-        reverse = a.ravel()[::-1].reshape(a.shape)
-        moved.append(np.asarray(0.875 * reverse + 0.125 * a, a.dtype))
-    return moved
+    return [
+        np.asarray(0.875 * a.ravel()[::-1].reshape(a.shape) + 0.125 * a, a.dtype)
+        if a.dtype.kind == "f"
+        else a
+        for a in arrays
+    ]
 
 
 def nearby(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
@@ -186,18 +183,10 @@ def attempt(action: Callable[[], Any]) -> Any:
         return None
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text."""
-    return (str(error).splitlines() or [""])[0]
-
-
 def _close(a: Array, b: Array) -> bool:
-    size = float(np.abs(b).max(initial=0.0))
-    return bool(np.abs(a - b).max(initial=0.0) <= _CLOSE * np.finfo(a.dtype).eps * size)
-
-
-def _beyond(a: Array, b: Array, noise: Array) -> bool:
-    return bool(np.any(np.abs(a - b) > noise))
+    limits = np.finfo(a.dtype)  # numbers that are not normal have fewer digits
+    unit = max(float(limits.eps) * largest(b), float(limits.smallest_subnormal))
+    return largest(a - b) <= _CLOSE * unit
 
 
 def _comparable(*arrays: Any) -> bool:
@@ -228,9 +217,3 @@ def _shape_diagnosis(
             text = f"the gradient of {name} is not summed over the axes that were broadcast"
             return Diagnosis("missing sum", text)
     return None
-
-
-def _where_not_finite(name: str, gradient: Array) -> Diagnosis:
-    bad = int(np.count_nonzero(~np.isfinite(gradient)))
-    text = f"{bad} of {gradient.size} numbers in the gradient of {name} are NaN or infinite"
-    return Diagnosis("not finite", text)
