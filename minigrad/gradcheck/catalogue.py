@@ -9,14 +9,11 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.suspect import Suspect
-
-Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -33,45 +30,23 @@ class Factor:
 
     def told(self, entry: str) -> str:
         """Return the entry's text with this factor."""
-        if not self.name:
-            return entry or "is the right one"
-        if not entry:
-            return self.text
-        return f"{entry}, and {self.text}"
+        return ", and ".join(part for part in (entry, self.text) if part) or "is the right one"
+
+
+ONE = (Factor(1.0, "", "", 0),)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the gradient would be after one mistake.
+    """What the gradient would be after one mistake."""
 
-    Attributes
-    ----------
-    name : str
-        Of the diagnosis.
-    text : str
-        Completes "the gradient of x ..."; empty for the right gradient itself.
-    values : array
-        In the shape of the input.
-    cost : int
-        How far-fetched this is: the cheapest match is the diagnosis.
-    where : array of bool, optional
-        The elements to compare; the others may hold anything.
-    factors : tuple of Factor
-        By which the mistake may also be scaled; 1 only if empty.
-    any_factor : bool
-        Whether every other factor is an explanation as well.
-    """
-
-    name: str
-    text: str
-    values: Array
-    cost: int = 0
-    where: Array | None = None
-    factors: tuple[Factor, ...] = ()
-    any_factor: bool = False
-
-
-ONE = (Factor(1.0, "", "", 0),)
+    name: str  # of the diagnosis
+    text: str  # completes "the gradient of x ..."; empty for the right gradient itself
+    values: Array  # in the shape of the input
+    cost: int = 0  # how far-fetched this is: the cheapest match is the diagnosis
+    where: Array | None = None  # the elements to compare; the others may hold anything
+    factors: tuple[Factor, ...] = ONE  # by which the mistake may also be scaled
+    any_factor: bool = False  # whether every other factor is an explanation as well
 
 
 def measured(value: float) -> Factor:
@@ -88,17 +63,16 @@ def factors(suspect: Suspect) -> tuple[Factor, ...]:
     ]
     shape = suspect.out_shape
     image = next((a.shape[1:3] for a in suspect.arrays if a.ndim == 4), ())
-    counts: list[tuple[str, str, float]] = [
+    window = suspect.x.size / max(1, math.prod(shape)) if len(shape) == suspect.x.ndim else 0
+    counts: tuple[tuple[str, str, float], ...] = (
         ("the batch size", "the batch size", suspect.batch),
         ("the pixels", "the number of pixels", math.prod(shape[1:-1])),
         ("the positions", "the number of positions", math.prod(shape[:-1])),
         ("the pixels", "the number of pixels of the input", math.prod(image)),
         ("the output", "the size of the output", math.prod(shape)),
         ("the input", "the size of the input", suspect.x.size),
-    ]
-    if len(shape) == suspect.x.ndim:
-        window = suspect.x.size / max(1, math.prod(shape))
-        counts.append(("the window", "the size of a window", window))
+        ("the window", "the size of a window", window),
+    )
     for cost, (name, text, count) in enumerate(counts):
         if count > 1:
             much, little = f"multiplied by {text}, {count:g}", f"divided by {text}, {count:g}"
@@ -128,19 +102,16 @@ def places(suspect: Suspect) -> Iterator[Entry]:
         if not _close(values, suspect.right):
             yield Entry(name, f"equals the right one {text}", values, 1, factors=sign)
     for axes, by, values, where in shifts(suspect.right):
-        if _says_something(suspect.right, where) and not _close(values, suspect.right):
+        seen = np.round(suspect.right[where], 9)
+        if len(np.unique(seen)) >= 4 and not _close(values, suspect.right):
             along = " and ".join(map(str, axes))
             text = f"equals the right one shifted by one along axis {along}"
             yield Entry("shifted by one", f"{text} ({by:+d})", values, 1 + len(axes), where)
-    for axis in range(suspect.x.ndim):
-        if suspect.x.shape[axis] > 1:
-            for what, values in (
-                ("summed", suspect.right.sum(axis=axis, keepdims=True)),
-                ("averaged", suspect.right.mean(axis=axis, keepdims=True)),
-            ):
-                text = f"is the right one {what} over axis {axis}, where it should not be"
-                spread = np.broadcast_to(values, suspect.x.shape)
-                yield Entry("wrong axes", text, spread, 4)
+    for axis in _long_axes(suspect.x):
+        for what, reduce in (("summed", np.sum), ("averaged", np.mean)):
+            text = f"is the right one {what} over axis {axis}, where it should not be"
+            values = reduce(suspect.right, axis=axis, keepdims=True)
+            yield Entry("wrong axes", text, np.broadcast_to(values, suspect.x.shape), 4)
 
 
 def moved(a: Array, axes: tuple[int, ...] | None = None) -> Iterator[tuple[str, str, Array]]:
@@ -151,29 +122,22 @@ def moved(a: Array, axes: tuple[int, ...] | None = None) -> Iterator[tuple[str, 
     >>> [name for name, _, _ in moved(np.ones((2, 2)))]
     ['rotated', 'flipped', 'flipped', 'transposed', 'rotated']
     """
-    if a.ndim >= 2:
-        for pair in _pairs(a.ndim):
-            if min(a.shape[axis] for axis in pair) > 1:
-                what = "" if pair == (0, 1) else f" in axes {pair[0]} and {pair[1]}"
-                yield "rotated", f"rotated by 180 degrees{what}", np.flip(a, pair)
-    for axis in range(a.ndim):
-        if a.shape[axis] > 1:
-            what = f" along axis {axis}" if a.ndim > 1 else ""
-            yield "flipped", f"flipped{what}", np.flip(a, axis)
-    if a.ndim >= 2:
-        for i, j in itertools.combinations(range(a.ndim), 2):
-            if a.shape[i] > 1 and a.shape[j] > 1:
-                what = "" if a.ndim == 2 or (i, j) == (0, 1) else f" in axes {i} and {j}"
-                swapped = np.swapaxes(a, i, j)
-                if a.shape[i] == a.shape[j]:
-                    yield "transposed", f"transposed{what}", swapped
-                else:
-                    text = f"transposed{what}, and its numbers read in the old order"
-                    yield "transposed", text, swapped.reshape(a.shape)
-        if a.shape[0] == a.shape[1] > 1:
-            yield "rotated", "rotated by 90 degrees", np.rot90(a)
-            if a.ndim > 2 or a.shape[0] > 2:
-                yield "rotated", "rotated by 270 degrees", np.rot90(a, 3)
+    for pair in _pairs(a.ndim) if a.ndim > 1 else ():
+        if min(a.shape[axis] for axis in pair) > 1:
+            what = "" if pair == (0, 1) else f" in axes {pair[0]} and {pair[1]}"
+            yield "rotated", f"rotated by 180 degrees{what}", np.flip(a, pair)
+    for axis in _long_axes(a):
+        what = f" along axis {axis}" if a.ndim > 1 else ""
+        yield "flipped", f"flipped{what}", np.flip(a, axis)
+    for i, j in itertools.combinations(_long_axes(a), 2):
+        text = "transposed" if (i, j) == (0, 1) else f"transposed in axes {i} and {j}"
+        if a.shape[i] != a.shape[j]:
+            text += ", and its numbers read in the old order"
+        yield "transposed", text, np.swapaxes(a, i, j).reshape(a.shape)
+    if a.ndim >= 2 and a.shape[0] == a.shape[1] > 1:
+        yield "rotated", "rotated by 90 degrees", np.rot90(a)
+        if a.ndim > 2 or a.shape[0] > 2:
+            yield "rotated", "rotated by 270 degrees", np.rot90(a, 3)
 
 
 def shifts(a: Array) -> Iterator[tuple[tuple[int, ...], int, Array, Array]]:
@@ -189,6 +153,10 @@ def shifts(a: Array) -> Iterator[tuple[tuple[int, ...], int, Array, Array]]:
                 rim[axis] = slice(0, 1) if by == 1 else slice(-1, None)
                 where[tuple(rim)] = False
             yield axes, by, np.roll(a, by, axes), where
+
+
+def _long_axes(a: Array) -> list[int]:
+    return [axis for axis in range(a.ndim) if a.shape[axis] > 1]
 
 
 def _pairs(ndim: int) -> list[tuple[int, ...]]:
@@ -209,21 +177,23 @@ def upstreams(suspect: Suspect) -> Iterator[Entry]:
     for name, text, other, cost in _spoiled(u):
         if name == "upstream transposed" and suspect.x.ndim < u.ndim:
             name = "wrong axes"  # of a sum
-        values = suspect.pull(jacobian, other)
+        values, scaled = suspect.pull(jacobian, other), extra if cost < 3 else ONE
         if not _close(values, suspect.right):
-            full = f"is that of {text}"
-            yield Entry(name, full, values, cost, factors=extra if cost < 3 else ONE)
+            yield Entry(name, f"is that of {text}", values, cost, factors=scaled)
 
 
 def _spoiled(u: Array) -> Iterator[tuple[str, str, Array, int]]:
     ones = np.ones_like(u)
     yield "upstream ignored", "an upstream gradient of ones: the real one is ignored", ones, 0
-    yield "upstream without sign", "the magnitude of the upstream gradient", np.abs(u), 1
-    yield "upstream squared", "the upstream gradient squared", u * u, 1
-    yield "upstream clipped", "the upstream gradient clipped to ±1", np.clip(u, -1.0, 1.0), 1
-    yield "upstream clipped", "the positive part of the upstream gradient", np.maximum(u, 0.0), 1
-    yield "upstream scaled", "the upstream gradient over its largest", u / np.abs(u).max(), 1
-    yield "upstream scaled", "the upstream gradient over its norm", u / np.linalg.norm(u), 1
+    for name, text, other in (
+        ("without sign", "the magnitude of the upstream gradient", np.abs(u)),
+        ("squared", "the upstream gradient squared", u * u),
+        ("clipped", "the upstream gradient clipped to ±1", np.clip(u, -1.0, 1.0)),
+        ("clipped", "the positive part of the upstream gradient", np.maximum(u, 0.0)),
+        ("scaled", "the upstream gradient over its largest", u / np.abs(u).max()),
+        ("scaled", "the upstream gradient over its norm", u / np.linalg.norm(u)),
+    ):
+        yield f"upstream {name}", text, other, 1
     for name, text, other in moved(u):
         verb = "upstream transposed" if name == "transposed" else "upstream flipped"
         yield verb, f"the upstream gradient {text}", other, 2
@@ -281,8 +251,3 @@ def _close(a: Array, b: Array) -> bool:
     return a.shape == b.shape and bool(
         np.abs(a - b).max(initial=0.0) <= 1e-5 * np.abs(b).max(initial=0.0)
     )
-
-
-def _says_something(right: Array, where: Array) -> bool:
-    """Whether enough different numbers are left to compare."""
-    return where.sum() >= 4 and len(np.unique(np.round(right[where], 9))) >= 4

@@ -123,11 +123,11 @@ def gradcheck(
     *Tolerance.* ``|analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|) + u``. Here u is
     what the differences themselves cannot resolve: results of magnitude F carry rounding errors of
     8 eps F, which the division by 2h magnifies. After the ladder it is also the disagreement
-    between neighbouring steps and the coarseness of the function's values that the smallest steps
-    show, up to a thousandth of the largest slope of that input, and the rounding error of the
-    gradient itself: 8 R / s, where R is the scatter of the results at the smallest steps. In
-    float64 the three elements of each input with the largest errors are held to 1e-8 in place of
-    1e-6, with the help of the ladder.
+    between neighbouring steps, up to a thousandth of the largest slope of that input (or what the
+    coarseness of the function's values explains: the least change that the ladder sees), and the
+    rounding error of the gradient itself: 8 R / s, where R is the scatter of the results at the
+    smallest steps. In float64 the three elements of each input with the largest errors are held to
+    1e-8 in place of 1e-6, with the help of the ladder.
 
     Examples
     --------

@@ -213,21 +213,24 @@ def _agreement(
     """Return the slope that neighbouring steps agree on best.
 
     Neighbours are combined so that the h^2 term of their truncation errors cancels. What they
-    disagree by, and how coarse the function's values are for such a step, counts as uncertainty,
-    but as no more than a thousandth of the largest slope.
+    disagree by counts as uncertainty, but as no more than a thousandth of the largest slope, unless
+    rounding makes the function so coarse that no step can do better: log(1 + 1e-12 x) is known to
+    1e-16, not to 1e-28.
     """
     best, least, chosen = Slope(math.nan, 0.0), math.inf, 0
     grain = max(_grain(steps[-_TAIL:], found[-_TAIL:]), _quantum(found))
+    rounded = grain <= _NOTHING * epsilon  # else it may be a true jump
     for k in range(len(steps) - 2):
         wide, narrow, narrower = found[k], found[k + 1], found[k + 2]
         spread = max(abs(wide.value - narrow.value), abs(narrow.value - narrower.value))
-        spread += grain / steps[k + 1]
-        if spread + narrow.uncertainty < least:  # false for NaN
-            least, chosen = spread + narrow.uncertainty, k
+        coarse = grain / steps[k + 1]
+        if spread + coarse + narrow.uncertainty < least:  # false for NaN
+            least, chosen = spread + coarse + narrow.uncertainty, k
             ratio = (steps[k] / steps[k + 1]) ** 2
             value = narrow.value + (narrow.value - wide.value) / (ratio - 1.0)
-            allowed = _MOST_DOUBT * max(most, abs(value))
-            best = Slope(value, min(spread, allowed) + narrow.uncertainty)
+            # At the best step truncation, 16 times as much for the wide one, equals rounding.
+            allowed = _MOST_DOUBT * max(most, abs(value)) + 16.0 * coarse * rounded
+            best = Slope(value, min(spread + coarse, allowed) + narrow.uncertainty)
     # Smaller steps scatter because of rounding errors: those of the function's values, and of
     # all that cancels inside it. The gradient under test is computed from the same numbers.
     scatter = [

@@ -224,9 +224,9 @@ class _Climb:
         return Ladder(self.label, linear, rungs, STEPS, errors)
 
     def _is_linear(self, k: int) -> bool:
-        """Whether f(x + v) - f(x) = f(x) - f(x - v) for a large v, up to rounding."""
+        """Whether f(x + v) - f(x) = f(x) - f(x - v), up to rounding, for a v that changes signs."""
         x = self.arrays[k]
-        v = scales(x) * random_like(x, self.rng)
+        v = 4.0 * scales(x) * random_like(x, self.rng)
         sides = attempt(lambda: [self.function.values(self._with(k, m)) for m in (x + v, x - v)])
         if sides is None:
             return False

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minigrad.gradcheck.catalogue import Array, Entry
+from minigrad.gradcheck.catalogue import Entry
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.suspect import Suspect
 
 
@@ -43,63 +44,52 @@ def geometries(suspect: Suspect) -> Iterator[Entry]:
         for geometry in true[:1]:
             for other, values in tried.items():
                 if other != geometry:
-                    yield Entry(*_told(geometry, other), values, 1 + _distance(geometry, other))
+                    yield _told(geometry, other, values)
 
 
-def _told(right: Geometry, wrong: Geometry) -> tuple[str, str]:
-    if right.padding == wrong.padding and right.dilation == wrong.dilation:
+def _told(right: Geometry, wrong: Geometry, values: Array) -> Entry:
+    name, text = "wrong geometry", f"{wrong}, not to {right}"
+    differ = [k for k in range(3) if right[k] != wrong[k]]
+    if differ == [0]:
         name = "stride ignored" if wrong.stride == 1 else "wrong stride"
-        return name, f"belongs to strides {wrong.stride}, not {right.stride}"
-    if right.padding == wrong.padding and right.stride == wrong.stride:
+        text = f"strides {wrong.stride}, not {right.stride}"
+    elif differ == [1]:
         name = "dilation ignored" if wrong.dilation == 1 else "wrong dilation"
-        return name, f"belongs to dilation rate {wrong.dilation}, not {right.dilation}"
-    if right.stride == wrong.stride and right.dilation == wrong.dilation:
-        text = f"belongs to padding {wrong.padding} before the image, not {right.padding}"
-        return "padding on the wrong side", text
-    return "wrong geometry", f"belongs to {wrong}, not to {right}"
-
-
-def _distance(a: Geometry, b: Geometry) -> int:
-    return sum(p != q for p, q in zip(a, b, strict=True))
+        text = f"dilation rate {wrong.dilation}, not {right.dilation}"
+    elif differ == [2]:
+        name = "padding on the wrong side"
+        text = f"padding {wrong.padding} before the image, not {right.padding}"
+    return Entry(name, f"belongs to {text}", values, 1 + len(differ))
 
 
 def _fits(suspect: Suspect, image: int, kernel: int) -> bool:
-    x, weights = suspect.arrays[image], suspect.arrays[kernel]
-    if x.ndim != 4 or weights.ndim != 4 or len(suspect.out_shape) != 4 or not suspect.single:
+    x, weights, out = suspect.arrays[image], suspect.arrays[kernel], suspect.out_shape
+    if not (x.ndim == weights.ndim == len(out) == 4 and suspect.single and x.dtype.kind == "f"):
         return False
     channels, multiplier = weights.shape[2:]
-    return (
-        x.dtype.kind == "f"
-        and x.shape[3] == channels
-        and suspect.out_shape[0] == len(x)
-        and suspect.out_shape[3] == channels * multiplier
-    )
+    return x.shape[3] == channels and (out[0], out[3]) == (len(x), channels * multiplier)
 
 
 def _gradient(
     suspect: Suspect, x: Array, kernel: Array, geometry: Geometry, for_kernel: bool
 ) -> Array:
     """Return the gradient of a depthwise convolution for its kernel or its image."""
-    u = suspect.upstream.reshape(*suspect.out_shape[:3], *kernel.shape[2:])
     stride, dilation, padding = geometry
-    height, width = suspect.out_shape[1:3]
-    reach = [
-        (size - 1) * stride + (taps - 1) * dilation + 1
-        for size, taps in zip((height, width), kernel.shape[:2], strict=True)
-    ]
-    pads = [
-        (padding, max(0, need - size - padding))
-        for need, size in zip(reach, x.shape[1:3], strict=True)
-    ]
+    size, taps = suspect.out_shape[1:3], kernel.shape[:2]
+    u = suspect.upstream.reshape(*suspect.out_shape[:3], *kernel.shape[2:])
+    reach = [(size[k] - 1) * stride + (taps[k] - 1) * dilation + 1 for k in (0, 1)]
+    pads = [(padding, max(0, reach[k] - x.shape[k + 1] - padding)) for k in (0, 1)]
     padded = np.pad(x, ((0, 0), *pads, (0, 0)))
     dx, dkernel = np.zeros(padded.shape), np.zeros(kernel.shape)
-    for a, b in np.ndindex(*kernel.shape[:2]):
-        rows = slice(a * dilation, a * dilation + (height - 1) * stride + 1, stride)
-        columns = slice(b * dilation, b * dilation + (width - 1) * stride + 1, stride)
+    for tap in np.ndindex(*taps):
+        seen = tuple(
+            slice(tap[k] * dilation, tap[k] * dilation + (size[k] - 1) * stride + 1, stride)
+            for k in (0, 1)
+        )
         if for_kernel:
-            dkernel[a, b] = np.einsum("nijc,nijcm->cm", padded[:, rows, columns], u)
+            dkernel[tap] = np.einsum("nijc,nijcm->cm", padded[:, *seen], u)
         else:
-            dx[:, rows, columns] += (u * kernel[a, b]).sum(axis=-1)
+            dx[:, *seen] += (u * kernel[tap]).sum(axis=-1)
     if for_kernel:
         return dkernel
     return dx[:, padding : padding + x.shape[1], padding : padding + x.shape[2]]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigrad.gradcheck.catalogue import ONE, Array, Entry, factors, moved, shifts
+from minigrad.gradcheck.catalogue import ONE, Entry, factors, moved, shifts
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.suspect import Suspect
 
 _FEW = 4  # of the transforms of another input that are tried
@@ -53,12 +54,11 @@ def _summed_otherwise(suspect: Suspect) -> Iterator[Entry]:
         return
     u, shape = suspect.upstream.ravel(), suspect.out_shape
     if jacobian.shape[0] == jacobian.shape[1]:
-        text = "is that of the transposed Jacobian"
-        yield Entry("jacobian transposed", text, (jacobian @ u).reshape(suspect.x.shape), 2)
-        text = (
-            "knows only the diagonal of the Jacobian, as if elements had nothing to do with others"
-        )
-        yield Entry("diagonal only", text, (np.diag(jacobian) * u).reshape(suspect.x.shape), 2)
+        for name, text, values in (
+            ("jacobian transposed", "is that of the transposed Jacobian", jacobian @ u),
+            ("diagonal only", "knows only the diagonal of the Jacobian", np.diag(jacobian) * u),
+        ):
+            yield Entry(name, text, values.reshape(suspect.x.shape), 2)
     parts = (jacobian.sum(axis=1) * u).reshape(shape)
     for count in range(1, len(shape) + 1):
         for axes in itertools.combinations(range(len(shape)), count):
@@ -77,14 +77,11 @@ def _displaced(suspect: Suspect) -> Iterator[Entry]:
         *suspect.out_shape, *suspect.x.shape
     )
     for rows, columns in ((1, 2), (2, 3)):
+        lined = np.moveaxis(parts, (rows, columns), (0, 1)).sum(axis=(2, 3))
         for change in (-1, 1, -2, 2):
             found = np.zeros(suspect.x.shape)
-            rest = tuple(axis for axis in range(4) if axis not in (rows, columns))
-            for i, j in np.ndindex(suspect.out_shape[rows], suspect.out_shape[columns]):
-                at: list[slice | int] = [slice(None)] * 4
-                at[rows], at[columns] = i, j
-                part = parts[tuple(at)].sum(axis=(0, 1)) if rest else parts[tuple(at)]
-                found += _slid(part, {rows: i * change, columns: j * change})
+            for i, j in np.ndindex(*lined.shape[:2]):
+                found += _slid(lined[i, j], {rows: i * change, columns: j * change})
             text = f"belongs to strides {'smaller' if change < 0 else 'larger'} by {abs(change)}"
             yield Entry("stride ignored", text, found, 4)
 
@@ -120,10 +117,9 @@ def _formulas(suspect: Suspect) -> Iterator[Entry]:
     for rule, slope in rules.items():
         text = f"follows the rule {rule}, which is for the output, with the input in its place"
         yield Entry("input and output swapped", text, u * slope, 2)
-    squares = {"1 - y (the square is missing)": 1.0 - y, "1 + y": 1.0 + y, "y": y}
-    for rule, slope in squares.items():
+    for rule, slope in {"1 - y (the square is missing)": 1.0 - y, "1 + y": 1.0 + y, "y": y}.items():
         yield Entry("wrong formula", f"follows the rule {rule}, with y the output", u * slope, 4)
-    yield Entry("upstream alone", "is the upstream gradient as it came", u, 2, factors=ONE)
+    yield Entry("upstream alone", "is the upstream gradient as it came", u, 2)
 
 
 def _other_argument(suspect: Suspect) -> Iterator[Entry]:

@@ -6,8 +6,7 @@ import itertools
 
 import numpy as np
 
-from minigrad.gradcheck.catalogue import Array
-from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.findings import Array, Diagnosis
 from minigrad.gradcheck.suspect import Suspect
 
 

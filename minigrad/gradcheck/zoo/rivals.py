@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad.gradcheck.check import gradcheck
-from minigrad.gradcheck.zoo.exercise import Array
+from minigrad.gradcheck.findings import Array
 
 Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], Sequence[Array]], bool]
 
