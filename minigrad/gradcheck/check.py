@@ -9,7 +9,6 @@ from typing import Any
 from minigrad.autograd import Tensor, enable_grad, grad
 from minigrad.gradcheck.compare import Options
 from minigrad.gradcheck.findings import Mode, Precision
-from minigrad.gradcheck.forward import jvp_problem
 from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
@@ -20,6 +19,7 @@ from minigrad.gradcheck.functions import (
     promoted,
 )
 from minigrad.gradcheck.layer import check_layer
+from minigrad.gradcheck.properties import jvp_problem
 from minigrad.gradcheck.report import GradCheckReport
 from minigrad.gradcheck.run import run
 from minigrad.gradcheck.trial import random_upstream
@@ -158,9 +158,8 @@ def gradcheck(
     given = as_arrays(inputs)
     called = input_names(fn, len(given), names)
     report = run(function, given, label=function_name(fn), names=called, options=options)
-    if check_jvp:
-        problem = jvp_problem(fn, [promoted(array) for array in given], seed)
-        report = report if problem is None else replace(report, problems=(problem,))
+    if check_jvp and (problem := jvp_problem(fn, promoted(given), seed)):
+        report = replace(report, problems=(problem,))
     return report.raise_if_failed() if raise_exception else report
 
 
@@ -203,7 +202,7 @@ def gradgradcheck(
     options = Options(mode, step, rtol, atol, seed, nondet_tol)
     given = as_arrays(inputs)
     called = input_names(fn, len(given), names)
-    outputs = TensorFunction(fn).values([promoted(array) for array in given])
+    outputs = TensorFunction(fn).values(promoted(given))
     upstream = random_upstream(outputs, seed)
 
     def gradients(*tensors: Tensor) -> tuple[Tensor, ...]:

@@ -80,14 +80,16 @@ def scales(x: Array) -> Array:
     return np.maximum(size, 0.01 * largest) if largest else np.ones_like(size)
 
 
-def elements(x: Array, some: Iterable[int] | None = None) -> list[Direction]:
+def elements(x: Array, some: Sequence[int] | None = None) -> list[Direction]:
     """Return one direction for each element of ``x``, or for those at some flat positions."""
     scale, size = scales(x).ravel(), np.abs(x).ravel()
+    if some is None:
+        places: Iterable[tuple[int, ...]] = np.ndindex(x.shape)
+    else:
+        places = (tuple(map(int, np.unravel_index(k, x.shape))) for k in some)
     return [
-        Direction(
-            k, 1.0, float(scale[k]), float(size[k]), tuple(map(int, np.unravel_index(k, x.shape)))
-        )
-        for k in (range(x.size) if some is None else some)
+        Direction(k, 1.0, float(scale[k]), float(size[k]), place)
+        for k, place in zip(range(x.size) if some is None else some, places, strict=True)
     ]
 
 

@@ -175,7 +175,7 @@ def ladder(
     >>> found["complex step"].error < 1e-14 < found["textbook"].error < 1e-9
     True
     """
-    given = [promoted(a) for a in as_arrays(inputs)]
+    given = promoted(as_arrays(inputs))
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
     return _Climb(
         function, given, input_names(fn, len(given), None), function_name(fn), seed
@@ -271,7 +271,7 @@ class _Climb:
 
     def _complex_step(self) -> Rung:
         h = 1e-20
-        others = [a.astype(np.complex128) if a.dtype.kind == "f" else a for a in self.arrays]
+        others = promoted(self.arrays, np.complex128)
 
         def slope(k: int, where: int) -> float:
             moved = others[k].copy()

@@ -162,9 +162,14 @@ def as_arrays(inputs: Any) -> list[Array]:
     return arrays
 
 
-def promoted(array: Array) -> Array:
-    """Return floating point numbers as float64, anything else as it is."""
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+def on_floats(change: Callable[[Array], Array], arrays: Sequence[Array]) -> list[Array]:
+    """Return the arrays, with a change (that keeps their dtype) to the floating point ones."""
+    return [np.asarray(change(a), a.dtype) if a.dtype.kind == "f" else a for a in arrays]
+
+
+def promoted(arrays: Sequence[Array], dtype: Any = np.float64) -> list[Array]:
+    """Return floating point arrays in float64 (or another type), others as they are."""
+    return [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
 
 
 def input_names(fn: Callable[..., Any], count: int, names: Sequence[str] | None) -> list[str]:

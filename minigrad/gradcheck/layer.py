@@ -13,7 +13,7 @@ from minigrad import random
 from minigrad.autograd import Tensor, no_grad
 from minigrad.gradcheck.compare import Options
 from minigrad.gradcheck.findings import Array, Mode, Precision
-from minigrad.gradcheck.functions import TensorFunction, as_arrays, input_names
+from minigrad.gradcheck.functions import TensorFunction, as_arrays, input_names, promoted
 from minigrad.gradcheck.report import GradCheckReport
 from minigrad.gradcheck.run import run
 from minigrad.layers import Layer
@@ -60,10 +60,8 @@ def check_layer(
 
     Raises
     ------
-    TypeError
-        If ``layer`` is not a layer, or ``inputs`` hold no floating point numbers.
-    ValueError
-        If the layer cannot work with the shape of the inputs, or an option makes no sense.
+    TypeError, ValueError
+        If ``layer`` is not a layer or cannot work with the inputs, or an option makes no sense.
 
     Examples
     --------
@@ -85,7 +83,7 @@ def check_layer(
     called = ["inputs"] if count == 1 else [f"inputs {k}" for k in range(count)]
     called = input_names(layer, count, called if names is None else names)
     dtype = np.dtype(np.float64 if precision == "float64" else layer.dtype)
-    given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in given]
+    given = promoted(given, dtype)
     twin = _twin(layer, given, dtype)
     weights = twin.trainable_weights
     randomness = _Randomness(twin)
@@ -96,8 +94,7 @@ def check_layer(
             weight._data, weight._node = tensor._data, tensor._node
         return twin(tensors[0] if count == 1 else list(tensors[:count]), training=training)
 
-    single = len(twin._tree()) == 1
-    called += [weight.name if single else weight.path for weight in weights]
+    called += [weight.path if len(twin._tree()) > 1 else weight.name for weight in weights]
     arrays = [*given, *(weight.numpy() for weight in weights)]
     report = run(TensorFunction(call), arrays, label=layer.name, names=called, options=options)
     randomness.rewind()

@@ -13,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.autograd import Tensor
+from minigrad.autograd.functional import jvp, vjp
 from minigrad.gradcheck.compare import random_like
 from minigrad.gradcheck.differences import largest, scales
 from minigrad.gradcheck.findings import Array, Diagnosis
-from minigrad.gradcheck.functions import Checkable, spread
+from minigrad.gradcheck.functions import Checkable, on_floats, spread
 
 _CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by that much
+_MODES_CLOSE = 1e-9  # float64: forward and reverse mode are both exact but for rounding
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,11 @@ def repetition_faults(
     for k, (a, b) in enumerate(zip(first, second, strict=True)):
         if same(a, b, tolerance):
             continue
-        diagnosis = Diagnosis("nondeterministic", f"the gradient of {names[k]} is not repeatable")
+        name, text = "nondeterministic", "is not repeatable"
         if a is not None and b is not None and a.shape == b.shape and _close(b, 2.0 * a):
-            text = f"the gradient of {names[k]} is added to what an earlier call left behind"
-            diagnosis = Diagnosis("not reset", text)
+            name, text = "not reset", "is added to what an earlier call left behind"
         problem = "two computations of the gradient with the same inputs gave different results"
-        faults[k] = Fault(problem, diagnosis)
+        faults[k] = Fault(problem, Diagnosis(name, f"the gradient of {names[k]} {text}"))
     return first, faults
 
 
@@ -85,21 +87,21 @@ def upstream_faults(
     faults = {}
     doubled = function.gradients(arrays, [2.0 * up for up in upstream])
     nothing = function.gradients(arrays, [0.0 * up for up in upstream])
-    total = first
+    parts: list[list[Any]] = [list(first)]
     if 1 < len(upstream) <= 8:  # one output at a time, the others undefined
         parts = [
             function.gradients(arrays, [up if i == k else None for i, up in enumerate(upstream)])
             for k in range(len(upstream))
         ]
-        total = [_sum(column) for column in zip(*parts, strict=True)]
     for k, gradient in enumerate(first):
-        if not _comparable(gradient, doubled[k], nothing[k], total[k]):
+        singles = [part[k] for part in parts]
+        if not _comparable(gradient, doubled[k], nothing[k], *singles):
             continue
         if np.any(nothing[k] != 0.0):
             faults[k] = Fault("an upstream gradient of zeros must give a gradient of zeros")
         elif not _close(doubled[k], 2.0 * gradient):
             faults[k] = Fault("twice the upstream gradient must give twice the gradient")
-        elif not _close(total[k], gradient) and np.any(np.abs(total[k] - gradient) > noise(k)):
+        elif _differ(np.sum(singles, axis=0), gradient, noise, k):
             faults[k] = Fault(
                 "the gradients of the single outputs must add up to the gradient of all"
             )
@@ -124,7 +126,7 @@ def layout_faults(
     return {
         k: Fault(problem)
         for k, (a, b) in enumerate(zip(first, again, strict=True))
-        if _comparable(a, b) and not _close(a, b) and np.any(np.abs(a - b) > noise(k))
+        if _comparable(a, b) and _differ(a, b, noise, k)
     }, []
 
 
@@ -132,35 +134,58 @@ def change_faults(function: Checkable, names: Sequence[str]) -> Faults:
     """Return the inputs that were changed in place; the first one stands for upstream gradients."""
     faults: Faults = {}
     for k in function.changed:
+        problem = "the function or its gradient changes this input in place"
+        text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
         if k < 0:
             problem = "the gradient function changes the upstream gradient in place"
             text = "the upstream gradient is overwritten: others who share it get another one"
-            faults[0] = Fault(problem, Diagnosis("mutated", text))
-        else:
-            problem = "the function or its gradient changes this input in place"
-            text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
-            faults[k] = Fault(problem, Diagnosis("mutated", text))
+        faults[max(k, 0)] = Fault(problem, Diagnosis("mutated", text))
     return faults
+
+
+def jvp_problem(fn: Callable[..., Any], arrays: Sequence[Array], seed: int) -> str | None:
+    """Return what is wrong between forward and reverse mode, <u, J v> and <Jᵀ u, v>, or None.
+
+    For a function of tensors, in float64.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(jvp_problem(mg.ops.tanh, [np.ones(3)], 0))
+    None
+    """
+    rng = np.random.default_rng([seed, 6])
+    moving = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
+
+    def of_floats(*tensors: Tensor) -> Tensor:
+        full = {**dict(enumerate(map(Tensor, arrays))), **dict(zip(moving, tensors, strict=True))}
+        out: Tensor = fn(*full.values())
+        return out
+
+    inputs = tuple(Tensor(arrays[k]) for k in moving)
+    v = tuple(random_like(arrays[k], rng) for k in moving)
+    output, forward = jvp(of_floats, inputs, v)
+    u = random_like(output.data, rng)
+    _, backward = vjp(of_floats, inputs, u)
+    left = float(np.sum(u * forward.data))
+    parts = np.concatenate([(g.data * w).ravel() for g, w in zip(backward, v, strict=True)])
+    right, size = float(parts.sum()), float(np.abs(parts).sum())
+    if abs(left - right) <= _MODES_CLOSE * max(size, abs(left)):
+        return None
+    return (
+        f"forward and reverse mode disagree: <u, J v> is {left:.9g}, <J^T u, v> is {right:.9g} "
+        "(is the gradient itself not differentiable?)"
+    )
 
 
 def elsewhere(arrays: Sequence[Array]) -> list[Array]:
     """Return other inputs, whose numbers lie between those of each array (so in its domain)."""
-    return [
-        np.asarray(0.875 * a.ravel()[::-1].reshape(a.shape) + 0.125 * a, a.dtype)
-        if a.dtype.kind == "f"
-        else a
-        for a in arrays
-    ]
+    return on_floats(lambda a: 0.875 * a.ravel()[::-1].reshape(a.shape) + 0.125 * a, arrays)
 
 
 def nearby(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
     """Return inputs a little beside the given ones, off any kink."""
-    return [
-        a
-        if a.dtype.kind != "f"
-        else np.asarray(a + 1e-3 * scales(a) * random_like(a, rng), a.dtype)
-        for a in arrays
-    ]
+    return on_floats(lambda a: a + 1e-3 * scales(a) * random_like(a, rng), arrays)
 
 
 def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
@@ -189,6 +214,10 @@ def _close(a: Array, b: Array) -> bool:
     return largest(a - b) <= _CLOSE * unit
 
 
+def _differ(a: Array, b: Array, noise: Noise, k: int) -> bool:
+    return not _close(a, b) and bool(np.any(np.abs(a - b) > noise(k)))
+
+
 def _comparable(*arrays: Any) -> bool:
     first = arrays[0]
     return first is not None and all(
@@ -197,23 +226,16 @@ def _comparable(*arrays: Any) -> bool:
     )
 
 
-def _sum(parts: Sequence[Any]) -> Any:
-    if any(part is None for part in parts):
-        return None
-    return np.sum(np.stack(parts), axis=0) if len({p.shape for p in parts}) == 1 else None
-
-
 def _shape_diagnosis(
     name: str, found: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Diagnosis | None:
+    what = None
     if [n for n in found if n > 1] == [n for n in wanted if n > 1]:
-        text = f"the gradient of {name} has lost or gained an axis of length 1"
-        return Diagnosis("squeezed", text)
-    if found == wanted[::-1]:
-        return Diagnosis("transposed", f"the gradient of {name} is transposed")
-    if len(found) >= len(wanted):
+        what = ("squeezed", "has lost or gained an axis of length 1")
+    elif found == wanted[::-1]:
+        what = ("transposed", "is transposed")
+    elif len(found) >= len(wanted):
         ends = found[len(found) - len(wanted) :]
         if all(w in (1, f) for w, f in zip(wanted, ends, strict=True)):
-            text = f"the gradient of {name} is not summed over the axes that were broadcast"
-            return Diagnosis("missing sum", text)
-    return None
+            what = ("missing sum", "is not summed over the axes that were broadcast")
+    return what and Diagnosis(what[0], f"the gradient of {name} {what[1]}")

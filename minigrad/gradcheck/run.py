@@ -28,7 +28,7 @@ def run(
 ) -> GradCheckReport:
     """Check ``function`` at the arrays ``given``; `gradcheck` documents what is checked."""
     _check_inputs(given, names)
-    arrays = list(given) if options.precision == "given" else [promoted(a) for a in given]
+    arrays = list(given) if options.precision == "given" else promoted(given)
     outputs = function.values(arrays)
     if not outputs:
         raise TypeError("The function must return at least one output. Received: an empty sequence")

@@ -21,7 +21,7 @@ from minigrad.gradcheck.compare import (
 from minigrad.gradcheck.diagnose import diagnose
 from minigrad.gradcheck.differences import Differences, elements, largest, scales
 from minigrad.gradcheck.findings import VERDICTS, Array, Diagnosis, InputCheck, Maps
-from minigrad.gradcheck.functions import Checkable
+from minigrad.gradcheck.functions import Checkable, on_floats
 from minigrad.gradcheck.properties import Fault, Faults
 from minigrad.gradcheck.suspect import Suspect
 
@@ -131,12 +131,9 @@ class Trial:
         """
         gradient, most, scale = gradients[k], np.zeros(arrays[k].shape), scales(arrays[k])
         for _ in range(_SCATTERED):
-            moved = [
-                np.asarray(a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), a.dtype)
-                if a.dtype.kind == "f"
-                else a
-                for a in arrays
-            ]
+            moved = on_floats(
+                lambda a: a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), arrays
+            )
             again = self._gradients_at(moved)
             if again is not None and properties.form_fault("", again[k], gradient) is None:
                 most = np.maximum(most, np.abs(again[k] - gradient))
