@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minigrad.gradcheck.differences import largest
 from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.suspect import Suspect
 
@@ -47,11 +48,6 @@ class Entry:
     where: Array | None = None  # the elements to compare; the others may hold anything
     factors: tuple[Factor, ...] = ONE  # by which the mistake may also be scaled
     any_factor: bool = False  # whether every other factor is an explanation as well
-
-
-def measured(value: float) -> Factor:
-    """Return a factor without a meaning."""
-    return Factor(value, "scaled", f"is {value:.6g} times the right one", 9)
 
 
 def factors(suspect: Suspect) -> tuple[Factor, ...]:
@@ -114,7 +110,7 @@ def places(suspect: Suspect) -> Iterator[Entry]:
             yield Entry("wrong axes", text, np.broadcast_to(values, suspect.x.shape), 4)
 
 
-def moved(a: Array, axes: tuple[int, ...] | None = None) -> Iterator[tuple[str, str, Array]]:
+def moved(a: Array) -> Iterator[tuple[str, str, Array]]:
     """Yield (name, text, array) for an array with its elements in other places.
 
     Examples
@@ -216,18 +212,22 @@ def _kept(u: Array) -> Iterator[tuple[str, str, Array, int]]:
             continue
         name = f"missing {kind} sum" if kind else "missing sum"
         of = {"batch": "example", "spatial": "pixel"}.get(kind, f"entry along axis {which[0]}")
-        middle = tuple(slice(1, -1) if axis in which else slice(None) for axis in range(u.ndim))
-        inner = np.zeros_like(u)
-        inner[middle] = u[middle]
+        inner = _only(u, which, slice(1, -1))
         if inner.any():
             yield "border missing", f"all but the border along axes {which}", inner, 3
         for end, position in (("first", 0), ("last", -1)):
-            at = tuple(position if axis in which else slice(None) for axis in range(u.ndim))
-            kept = np.zeros_like(u)
-            kept[at] = u[at]
-            yield name, f"the {end} {of} alone: the sum over the others is missing", kept, 2
+            text = f"the {end} {of} alone: the sum over the others is missing"
+            yield name, text, _only(u, which, position), 2
         mean = np.broadcast_to(u.mean(axis=which, keepdims=True), u.shape)
         yield "wrong axes", f"the upstream gradient averaged over axes {which}", mean, 4
+
+
+def _only(u: Array, axes: tuple[int, ...], where: int | slice) -> Array:
+    """Return an array with zeros but for one place along some axes."""
+    at = tuple(where if axis in axes else slice(None) for axis in range(u.ndim))
+    kept = np.zeros_like(u)
+    kept[at] = u[at]
+    return kept
 
 
 def _channels(u: Array) -> Iterator[tuple[str, str, Array, int]]:
@@ -241,13 +241,10 @@ def _channels(u: Array) -> Iterator[tuple[str, str, Array, int]]:
         text = f"the upstream gradient with its channels in another order (M = {m})"
         yield "channels permuted", text, mixed, 3
         for end, position in (("first", 0), ("last", -1)):
-            kept = np.zeros(shape)
-            kept[..., position] = u.reshape(shape)[..., position]
+            kept = _only(u.reshape(shape), (u.ndim,), position).reshape(u.shape)
             text = f"the {end} of every {m} channels alone: the sum over the others is missing"
-            yield "missing sum", text, kept.reshape(u.shape), 3
+            yield "missing sum", text, kept, 3
 
 
 def _close(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(
-        np.abs(a - b).max(initial=0.0) <= 1e-5 * np.abs(b).max(initial=0.0)
-    )
+    return a.shape == b.shape and largest(a - b) <= 1e-5 * largest(b)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minigrad.gradcheck import catalogue, mistakes, patterns
-from minigrad.gradcheck.catalogue import Entry
+from minigrad.gradcheck.catalogue import Entry, Factor
 from minigrad.gradcheck.findings import Diagnosis
 from minigrad.gradcheck.geometry import geometries
 from minigrad.gradcheck.suspect import Suspect
@@ -75,7 +75,9 @@ def _matches(entries: Iterator[Entry], suspect: Suspect, close: float) -> list[_
         factor = float(candidate @ wrong) / float(candidate @ candidate)
         if np.abs(wrong - factor * candidate).max() > close * largest:
             continue
-        for meaning in (catalogue.measured(factor),) if entry.any_factor else entry.factors:
+        text = f"is {factor:.6g} times the right one"
+        measured = (Factor(factor, "scaled", text, 9),)  # a number without a meaning
+        for meaning in measured if entry.any_factor else entry.factors:
             if abs(factor / meaning.value - 1.0) < 10.0 * close:
                 cost, text = entry.cost + meaning.cost, meaning.told(entry.text)
                 found.append(_Match(cost, meaning.name or entry.name, text))

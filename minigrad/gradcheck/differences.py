@@ -38,27 +38,13 @@ def best_step(epsilon: float) -> float:
 
 @dataclass(frozen=True)
 class Direction:
-    """One way to move an input: along an element (full mode) or along a random vector (fast mode).
+    """One way to move an input: along an element (full mode) or a random vector (fast mode)."""
 
-    Attributes
-    ----------
-    where : int, slice or array of int
-        The elements of the flattened input that move.
-    vector : float or array
-        How far each of them moves for a step of 1.
-    scale : float
-        The step over which the function may change considerably.
-    size : float
-        The magnitude of the element itself, which may be far below the scale of its input.
-    index : tuple of int or None
-        The position of the element; None for a vector.
-    """
-
-    where: int | slice | Array
-    vector: Any = 1.0
-    scale: float = 1.0
-    size: float = 1.0
-    index: tuple[int, ...] | None = None
+    where: int | slice | Array  # the elements of the flattened input that move
+    vector: Any = 1.0  # how far each of them moves for a step of 1
+    scale: float = 1.0  # the step over which the function may change considerably
+    size: float = 1.0  # the magnitude of the element itself, which may be far below the scale
+    index: tuple[int, ...] | None = None  # the position of the element; None for a vector
 
     @property
     def place(self) -> str:

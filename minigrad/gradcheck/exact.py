@@ -27,6 +27,7 @@ from minigrad.gradcheck.functions import (
     promoted,
 )
 from minigrad.gradcheck.properties import attempt
+from minigrad.gradcheck.record import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,25 +39,13 @@ STEPS: tuple[float, ...] = tuple(10.0**-k for k in range(13))
 
 @dataclass(frozen=True)
 class Rung:
-    """One way to check a gradient, and how far the gradient is from what it says.
-
-    Attributes
-    ----------
-    name, text : str
-        What is done.
-    error : float
-        The largest difference, relative to the largest element; NaN if the rung cannot be used.
-    exact : bool
-        Whether the two sides are the same to the last bit.
-    why_not : str
-        Why the rung cannot be used; "" if it can.
-    """
+    """One way to check a gradient, and how far the gradient is from what it says."""
 
     name: str
-    text: str
-    error: float
-    exact: bool
-    why_not: str = ""
+    text: str  # what is done
+    error: float  # the largest difference, relative to the largest element; NaN if not usable
+    exact: bool  # whether the two sides are the same to the last bit
+    why_not: str = ""  # why the rung cannot be used; "" if it can
 
     @classmethod
     def of(cls, name: str, text: str, error: float | None, why_not: str = "") -> Rung:
@@ -98,16 +87,8 @@ class Ladder:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ladder as dictionaries, lists and numbers, ready for JSON."""
-        return {
-            "function": self.function,
-            "linear": list(self.linear),
-            "rungs": [
-                {**vars(rung), "error": rung.error if math.isfinite(rung.error) else None}
-                for rung in self.rungs
-            ],
-            "steps": list(self.steps),
-            "errors": [error if math.isfinite(error) else None for error in self.errors],
-        }
+        facts: dict[str, Any] = plain(self)
+        return facts
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the error of every rung against the step.
@@ -159,10 +140,8 @@ def ladder(
 
     Raises
     ------
-    TypeError
-        If no input is floating point.
-    ValueError
-        If the function is linear in none of its inputs; `gradcheck` checks such ones.
+    TypeError, ValueError
+        If no input is floating point; if the function is linear in none (`gradcheck` takes any).
 
     Examples
     --------
@@ -301,22 +280,10 @@ class _Climb:
             worst = max(worst, _distance(np.array(slope), np.array(expected)))
         return Rung.of("projection", f"step {step:g} along one random direction", worst)
 
-    def _moving(
-        self,
-        k: int,
-        arrays: Sequence[Array] | None = None,
-        upstream: Sequence[Array] | None = None,
-        outputs: Sequence[Array] | None = None,
-    ) -> Differences:
-        """Return what measures slopes as input ``k`` moves; at the given inputs by default."""
-        return Differences(
-            self.function.values,
-            arrays or self.arrays,
-            k,
-            upstream or self.upstream,
-            outputs or self.outputs,
-            _EPSILON,
-        )
+    def _moving(self, k: int, *other: Sequence[Array]) -> Differences:
+        """Return what measures slopes as input ``k`` moves, here or elsewhere."""
+        inputs, upstream, outputs = other or (self.arrays, self.upstream, self.outputs)
+        return Differences(self.function.values, inputs, k, upstream, outputs, _EPSILON)
 
 
 def _distance(a: Array, b: Array) -> float:

@@ -88,15 +88,11 @@ def _displaced(suspect: Suspect) -> Iterator[Entry]:
 
 def _slid(a: Array, by: dict[int, int]) -> Array:
     """Return an array moved along axes, with zeros where nothing comes from."""
-    for axis, distance in by.items():
-        if distance and abs(distance) < a.shape[axis]:
-            a = np.roll(a, distance, axis)
-            rim: list[slice] = [slice(None)] * a.ndim
-            rim[axis] = slice(0, distance) if distance > 0 else slice(distance, None)
-            a[tuple(rim)] = 0.0
-        elif distance:
-            a = np.zeros_like(a)
-    return a
+    room = [(max(0, by.get(k, 0)), max(0, -by.get(k, 0))) for k in range(a.ndim)]
+    padded = np.pad(a, room)
+    return padded[
+        tuple(slice(after, after + n) for (_, after), n in zip(room, a.shape, strict=True))
+    ]
 
 
 def _formulas(suspect: Suspect) -> Iterator[Entry]:

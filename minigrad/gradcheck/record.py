@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 def pack(report: GradCheckReport, maps: bool) -> dict[str, Any]:
     """Return a report as dictionaries, lists, strings and numbers."""
-    facts = _plain(report) | {"passed": report.passed, "verdict": report.verdict}
+    facts = plain(report) | {"passed": report.passed, "verdict": report.verdict}
     for entry, check in zip(facts["inputs"], report.inputs, strict=True):
-        entry |= {"passed": check.passed, "verdict": check.verdict, "ulps": _plain(check.ulps)}
+        entry |= {"passed": check.passed, "verdict": check.verdict, "ulps": plain(check.ulps)}
         if maps and check.maps is not None:
-            entry["maps"] = _plain(check.maps)
+            entry["maps"] = plain(check.maps)
         if maps and (curve := check.curve()) is not None:
-            entry["curve"] = _plain(curve)
+            entry["curve"] = plain(curve)
     return dict(facts)
 
 
@@ -36,13 +36,14 @@ def unpack(kind: Any, facts: Mapping[str, Any]) -> Any:
         raise ValueError(f"This is no gradient check report: {error!r} is missing.") from None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return dataclasses, arrays and numbers as dictionaries and lists; None if not finite."""
     if is_dataclass(value):  # what does not count in comparisons (maps, probes) stays behind
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.compare}
     if isinstance(value, np.ndarray):
-        return _plain(value.astype(np.float64).ravel().tolist())
+        return plain(value.astype(np.float64).ravel().tolist())
     if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value

@@ -21,15 +21,6 @@ class Suspect:
 
     Everything about the right gradient is measured by central differences; the code under
     suspicion is not asked again.
-
-    Parameters
-    ----------
-    wrong : array
-        The gradient that failed.
-    differences : Differences
-        What measures the slopes of its input.
-    names : sequence of str
-        The names of all inputs.
     """
 
     def __init__(self, wrong: Array, differences: Differences, names: Sequence[str]) -> None:
@@ -59,17 +50,8 @@ class Suspect:
     def jacobian(self, arrays: Sequence[Array] | None = None, k: int | None = None) -> Array | None:
         """Return the derivatives of all outputs by one input: (output size, input size).
 
-        Parameters
-        ----------
-        arrays : sequence of arrays, optional
-            Other inputs than the given ones.
-        k : int, optional
-            Another input than the one under suspicion.
-
-        Returns
-        -------
-        array or None
-            None for several outputs, where it is too large, or where the function fails.
+        Other inputs than the given ones, and another of them than the one under suspicion, may be
+        asked for. None for several outputs, where it is too large, or where the function fails.
         """
         if arrays is None and k is None:
             return self._own_jacobian

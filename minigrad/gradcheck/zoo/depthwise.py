@@ -2,76 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from minigrad.gradcheck.findings import Array
-from minigrad.gradcheck.zoo.exercise import Gradient, Gradients, Operation, normal
-
-Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
-NONE, SAME, LATE = ((0, 0), (0, 0)), ((1, 1), (1, 1)), ((0, 1), (0, 1))
-
-
-def forward(
-    x: Array,
-    kernel: Array,
-    strides: Pair = (1, 1),
-    dilation: Pair = (1, 1),
-    pads: Pads = NONE,
-) -> Array:
-    """Return y[n, i, j, c M + m] = Σ_ab x[n, r, s, c] K[a, b, c, m].
-
-    r = i sh + a dh - top, s = j sw + b dw - left; x: (N, H, W, C); kernel: (KH, KW, C, M).
-    """
-    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    size = [
-        (padded.shape[k + 1] - (kernel.shape[k] - 1) * dilation[k] - 1) // strides[k] + 1
-        for k in (0, 1)
-    ]
-    y = np.zeros((len(x), size[0], size[1], *kernel.shape[2:]), x.dtype)
-    for a, b, rows, columns in windows(kernel.shape[:2], size, strides, dilation):
-        y += padded[:, rows, columns, :, np.newaxis] * kernel[a, b]
-    return y.reshape(*y.shape[:3], -1)
-
-
-def backward(
-    g: Array,
-    x: Array,
-    kernel: Array,
-    strides: Pair = (1, 1),
-    dilation: Pair = (1, 1),
-    pads: Pads = NONE,
-) -> Gradients:
-    """Return (dx, dkernel): every product in `forward` hands g times one factor to the other."""
-    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    g = g.reshape(*g.shape[:3], *kernel.shape[2:])
-    dx, dkernel = np.zeros_like(padded), np.zeros_like(kernel)
-    for a, b, rows, columns in windows(kernel.shape[:2], g.shape[1:3], strides, dilation):
-        dx[:, rows, columns] += (g * kernel[a, b]).sum(axis=-1)
-        dkernel[a, b] = (padded[:, rows, columns, :, np.newaxis] * g).sum(axis=(0, 1, 2))
-    return crop(dx, x, pads), dkernel
-
-
-def windows(
-    taps: Any, size: Any, strides: Pair, dilation: Pair = (1, 1)
-) -> Iterator[tuple[int, int, slice, slice]]:
-    """Yield each tap (a, b) of a window with the rows and columns that it meets."""
-    for a, b in np.ndindex(*taps):
-        rows, columns = (
-            slice(tap * rate, tap * rate + (count - 1) * step + 1, step)
-            for tap, rate, count, step in zip((a, b), dilation, size, strides, strict=True)
-        )
-        yield a, b, rows, columns
-
-
-def crop(dx: Array, x: Array, pads: Pads) -> Array:
-    """Return the part of a padded image that is the image."""
-    (top, _), (left, _) = pads
-    return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
-
+from minigrad.gradcheck.geometry import LATE, SAME, Pads, Pair, backward, forward, windows
+from minigrad.gradcheck.zoo.exercise import Gradient, Operation, normal
 
 DEPTHWISE = Operation("depthwise", forward, backward, normal((2, 5, 5, 2), (3, 3, 2, 1)))
 bug = DEPTHWISE.bug

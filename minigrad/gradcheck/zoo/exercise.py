@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,30 +25,8 @@ Bug = TypeVar("Bug", bound=Callable[..., Gradient])
 class Exercise:
     """A wrong gradient to find: what a student could have written, beside what is right.
 
-    Attributes
-    ----------
-    name : str
-        ``operation/what-is-done``.
-    operation : str
-        The operation whose gradient is wrong.
-    story : str
-        What was written, in a sentence (the solution).
-    difficulty : int
-        1: wrong almost everywhere; 2: takes the right inputs; 3: hides from careful checkers.
-    wrong : str
-        The input whose gradient is wrong.
-    seen : str
-        When the mistake shows, if it does not always; "" otherwise.
-    diagnosis : str
-        The entry of the catalogue that names the mistake; "" if none does.
-    inputs : tuple of arrays
-        Where the mistake shows: the same numbers every time.
-    forward, right : callable
-        ``forward(*inputs)`` and its gradient ``right(upstream, *inputs)``, in plain NumPy.
-
     Examples
     --------
-    >>> import minigrad as mg
     >>> from minigrad.gradcheck import exercises
     >>> exercise = exercises["dense/keeps-one-example"]
     >>> print(exercise.hint)
@@ -58,15 +35,15 @@ class Exercise:
     (False, True)
     """
 
-    name: str
-    operation: str
-    story: str
-    difficulty: int
-    wrong: str
-    seen: str
-    diagnosis: str
-    forward: Callable[..., Array] = field(repr=False)
-    right: Callable[..., Gradients] = field(repr=False)
+    name: str  # operation/what-is-done
+    operation: str  # the operation whose gradient is wrong
+    story: str  # what was written, in a sentence (the solution)
+    difficulty: int  # 1: wrong almost everywhere; 2: if inputs are right; 3: hides from the careful
+    wrong: str  # the input whose gradient is wrong
+    seen: str  # when the mistake shows, if it does not always; "" otherwise
+    diagnosis: str  # the entry of the catalogue that names the mistake; "" if none does
+    forward: Callable[..., Array] = field(repr=False)  # forward(*inputs), in plain NumPy ...
+    right: Callable[..., Gradients] = field(repr=False)  # ... and right(upstream, *inputs)
     _bug: Callable[..., Gradient] = field(repr=False)
     _options: dict[str, Any] = field(repr=False)
     _inputs: Inputs = field(repr=False)
@@ -94,10 +71,9 @@ class Exercise:
     @property
     def source(self) -> str:
         """The code of the wrong input's gradient, without the sentence that gives it away."""
-        code = textwrap.dedent(inspect.getsource(self._bug))
-        lines = [line for line in code.splitlines() if not line.strip().startswith('"""')]
-        start = next(k for k, line in enumerate(lines) if line.startswith("def "))
-        return "\n".join(lines[start:])
+        code = inspect.getsource(self._bug)
+        lines = code[code.index("def ") :].splitlines()
+        return "\n".join(line for line in lines if not line.strip().startswith('"""'))
 
     @property
     def hint(self) -> str:
@@ -113,15 +89,8 @@ class Exercise:
 class Operation:
     """A forward function in NumPy, its right gradient, and the bugs that belong to it.
 
-    Parameters
-    ----------
-    name : str
-    forward : callable
-        ``forward(*inputs, **options)``.
-    backward : callable
-        ``backward(upstream, *inputs, **options)``: one gradient per input.
-    inputs : callable
-        Takes a random generator, returns inputs: those of all bugs that bring none.
+    ``forward(*inputs, **options)``; ``backward(upstream, *inputs, **options)`` returns one gradient
+    per input; ``inputs`` makes those of all bugs that bring none.
     """
 
     def __init__(
@@ -131,9 +100,7 @@ class Operation:
         backward: Callable[..., Gradients],
         inputs: Inputs,
     ) -> None:
-        self.name = name
-        self.forward = forward
-        self.backward = backward
+        self.name, self.forward, self.backward = name, forward, backward
         self.exercises: list[Exercise] = []
         self._inputs = inputs
 
@@ -211,13 +178,8 @@ class Exercises(Sequence[Exercise]):
 
     def select(self, operation: str | None = None, difficulty: int | None = None) -> Exercises:
         """Return the exercises of an operation, of a difficulty, or both."""
-        return Exercises(
-            [
-                one
-                for one in self._all
-                if operation in (None, one.operation) and difficulty in (None, one.difficulty)
-            ]
-        )
+        chosen = [one for one in self._all if operation in (None, one.operation)]
+        return Exercises([one for one in chosen if difficulty in (None, one.difficulty)])
 
     def __repr__(self) -> str:
         return f"Exercises({len(self)} wrong gradients: {', '.join(self.names)})"

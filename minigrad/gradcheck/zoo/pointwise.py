@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.gradcheck import geometry
 from minigrad.gradcheck.findings import Array
-from minigrad.gradcheck.zoo import depthwise
 from minigrad.gradcheck.zoo.exercise import Gradient, Gradients, Operation, normal
 
 
@@ -82,16 +82,16 @@ def widens(g: Array, x: Array, kernel: Array, bias: Array) -> Gradient:
 
 def separable_forward(x: Array, kernel: Array, mix: Array, bias: Array, **how: Any) -> Array:
     """Return the pointwise convolution (kernel: mix) of the depthwise convolution of x."""
-    return forward(depthwise.forward(x, kernel, **how), mix, bias)
+    return forward(geometry.forward(x, kernel, **how), mix, bias)
 
 
 def separable_backward(
     g: Array, x: Array, kernel: Array, mix: Array, bias: Array, **how: Any
 ) -> Gradients:
     """Return (dx, dkernel, dmix, dbias), by the chain rule."""
-    features = depthwise.forward(x, kernel, **how)
+    features = geometry.forward(x, kernel, **how)
     dfeatures, dmix, dbias = backward(g, features, mix, bias)
-    return *depthwise.backward(dfeatures, x, kernel, **how), dmix, dbias
+    return *geometry.backward(dfeatures, x, kernel, **how), dmix, dbias
 
 
 SEPARABLE = Operation(
@@ -101,7 +101,7 @@ SEPARABLE = Operation(
     normal((2, 4, 4, 3), (3, 3, 3, 1), (3, 4), (4,)),
 )
 bug = SEPARABLE.bug
-PADDED: dict[str, Any] = {"pads": depthwise.SAME}
+PADDED: dict[str, Any] = {"pads": geometry.SAME}
 
 
 @bug(2, "mix", **PADDED)
@@ -117,7 +117,7 @@ def keeps_old_features(
     g: Array, x: Array, kernel: Array, mix: Array, bias: Array, memory: dict[str, Array]
 ) -> Gradient:
     """Cache the features, and never compute them again."""
-    features = memory.setdefault("features", depthwise.forward(x, kernel))
+    features = memory.setdefault("features", geometry.forward(x, kernel))
     return backward(g, features, mix, bias)[1]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.gradcheck.findings import Array
-from minigrad.gradcheck.zoo.depthwise import NONE, SAME, Pads, Pair, crop, windows
+from minigrad.gradcheck.geometry import NONE, SAME, Pads, Pair, crop, windows
 from minigrad.gradcheck.zoo.exercise import Gradient, Gradients, Operation, normal
 
 TWO = (2, 2)
