@@ -214,15 +214,12 @@ class Judge:
                 return
         if self._strict_rtol == self._rtol:
             return
-
-        def closeness(k: int) -> float:
-            one = found[k]
+        close = {}  # the error of each in units of the smaller tolerance
+        for k, one in enumerate(found):
             strict = self._options.tolerance(one.analytic, one.slope, self._strict_rtol)
-            return one.error / strict if strict else 0.0
-
-        worst = sorted(range(len(found)), key=closeness)[-_LOOKED_AT_TWICE:]
-        for k in worst:
-            if found[k].kink is None and closeness(k) > 1.0 and not found[k].slope.bends(BEND):
+            close[k] = one.error / strict if strict else 0.0
+        for k in sorted(close, key=lambda k: close[k])[-_LOOKED_AT_TWICE:]:
+            if found[k].kink is None and close[k] > 1.0 and not found[k].slope.bends(BEND):
                 settled = again(k, self._strict_rtol)
                 if not settled.agrees:
                     found[k] = settled

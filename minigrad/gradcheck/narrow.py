@@ -8,32 +8,28 @@ gradient changes when its inputs are rounded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minigrad.gradcheck.differences import largest, scales
 from minigrad.gradcheck.findings import Array, Diagnosis
-from minigrad.gradcheck.functions import Checkable
-from minigrad.gradcheck.properties import Fault, Faults, attempt, form_fault
+from minigrad.gradcheck.properties import Fault, Faults, form_fault
+
+if TYPE_CHECKING:
+    from minigrad.gradcheck.trial import Trial
 
 _SAFETY = 200.0  # times what rounding the inputs changes
 _LEAST = 1e-2  # relative to the largest element: rounding may accumulate that much
 _ROUNDINGS = 4
 
 
-def faults(
-    function: Checkable,
-    given: Sequence[Array],
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    gradients: Sequence[Any],
-    names: Sequence[str],
-) -> Faults:
-    """Return the inputs whose gradient at ``given`` does not fit that at ``arrays`` (float64)."""
-    outputs = function.values(given)
-    ups = [up.astype(out.dtype) for up, out in zip(upstream, outputs, strict=True)]
-    narrow = function.gradients(given, ups)
+def faults(trial: Trial, given: Sequence[Array]) -> Faults:
+    """Return the inputs whose gradient at ``given`` does not fit that in float64."""
+    names, arrays, gradients = trial.names, trial.arrays, trial.gradients
+    outputs = trial.function.values(given)
+    ups = [up.astype(out.dtype) for up, out in zip(trial.upstream, outputs, strict=True)]
+    narrow = trial.function.gradients(given, ups)
     found: Faults = {}
     suspects = []
     for k, array in enumerate(given):
@@ -48,16 +44,16 @@ def faults(
                 suspects.append((k, error))
     if not suspects:
         return found
-    exact = function.values(arrays)
+    exact = trial.function.values(arrays)
     floats = [k for k, a in enumerate(given) if a.dtype.kind == "f" and gradients[k] is not None]
     reach = {k: largest(scales(arrays[k])) or 1.0 for k in floats}
     # What is left where large contributions cancel, as in the gradient of a mean. How large they
     # are can only be guessed: about as large as the function itself, or as the gradient of some
     # other input, each for a move over the scale of its input.
     influence = max(largest(gradients[k]) * reach[k] for k in floats)
-    influence += largest(*(out * up for out, up in zip(exact, upstream, strict=True)))
+    influence += largest(*(out * up for out, up in zip(exact, trial.upstream, strict=True)))
     lost = _lost(exact, outputs)
-    change = _sensitivity(function, arrays, given, upstream, gradients, reach)
+    change = _sensitivity(trial, given, reach)
     for k, error in suspects:
         limits = np.finfo(given[k].dtype)
         smallest = float(scales(arrays[k]).min(initial=reach[k]))
@@ -79,14 +75,7 @@ def _lost(exact: Sequence[Array], rounded: Sequence[Array]) -> float:
     return 8.0 * min(1.0, error / size) if size else 8.0 * (error > 0.0)
 
 
-def _sensitivity(
-    function: Checkable,
-    arrays: Sequence[Array],
-    given: Sequence[Array],
-    upstream: Sequence[Array],
-    gradients: Sequence[Any],
-    reach: dict[int, float],
-) -> dict[int, float]:
+def _sensitivity(trial: Trial, given: Sequence[Array], reach: dict[int, float]) -> dict[int, float]:
     """Return how much each gradient changes as all inputs are rounded to their given precision.
 
     Half of the roundings are those of the largest input: a small one may be added to it.
@@ -94,14 +83,14 @@ def _sensitivity(
     rng = np.random.default_rng(0)
     most = dict.fromkeys(reach, 0.0)
     for turn in range(_ROUNDINGS):
-        moved = list(arrays)
+        moved = list(trial.arrays)
         for k in reach:
-            size = arrays[k] if turn % 2 else max(reach.values())
-            noise = rng.uniform(-1, 1, arrays[k].shape)
-            moved[k] = arrays[k] + np.finfo(given[k].dtype).eps * noise * size
-        again = attempt(lambda moved=moved: function.gradients(moved, upstream))  # type: ignore[misc]
-        for k in reach if again is not None else ():
-            change = largest(again[k] - gradients[k])
+            size = moved[k] if turn % 2 else max(reach.values())
+            noise = rng.uniform(-1, 1, moved[k].shape)
+            moved[k] = moved[k] + np.finfo(given[k].dtype).eps * noise * size
+        again = trial.gradients_at(moved) or trial.gradients
+        for k in reach:
+            change = largest(again[k] - trial.gradients[k])
             most[k] = max(most[k], change) if np.isfinite(change) else np.inf
     # Where the changes cancel exactly, as in x - mean(x), rounding leaves something of them.
     total = max(most[k] * reach[k] for k in reach)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from minigrad.autograd.functional import jvp, vjp
 from minigrad.gradcheck.compare import random_like
 from minigrad.gradcheck.differences import largest, scales
 from minigrad.gradcheck.findings import Array, Diagnosis
-from minigrad.gradcheck.functions import Checkable, on_floats, spread
+from minigrad.gradcheck.functions import on_floats, spread
+
+if TYPE_CHECKING:
+    from minigrad.gradcheck.trial import Trial
 
 _CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by that much
 _MODES_CLOSE = 1e-9  # float64: forward and reverse mode are both exact but for rounding
@@ -33,7 +36,6 @@ class Fault:
 
 
 Faults = dict[int, Fault]  # by position of the input
-Noise = Callable[[int], Array]  # what rounding does to each element of an input's gradient
 
 
 def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
@@ -54,46 +56,34 @@ def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
     return None
 
 
-def repetition_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    names: Sequence[str],
-    tolerance: float,
-) -> tuple[list[Any], Faults]:
-    """Return the gradients, and what differs when they are computed a second time."""
-    first = function.gradients(arrays, upstream)
-    second = function.gradients(arrays, upstream)
+def repetition_faults(trial: Trial) -> Faults:
+    """Return the inputs whose gradient differs when it is computed a second time."""
     faults = {}
-    for k, (a, b) in enumerate(zip(first, second, strict=True)):
-        if same(a, b, tolerance):
+    second = trial.function.gradients(trial.arrays, trial.upstream)
+    for k, (a, b) in enumerate(zip(trial.gradients, second, strict=True)):
+        if same(a, b, trial.options.nondet_tol):
             continue
         name, text = "nondeterministic", "is not repeatable"
         if a is not None and b is not None and a.shape == b.shape and _close(b, 2.0 * a):
             name, text = "not reset", "is added to what an earlier call left behind"
         problem = "two computations of the gradient with the same inputs gave different results"
-        faults[k] = Fault(problem, Diagnosis(name, f"the gradient of {names[k]} {text}"))
-    return first, faults
+        faults[k] = Fault(problem, Diagnosis(name, f"the gradient of {trial.names[k]} {text}"))
+    return faults
 
 
-def upstream_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    first: Sequence[Any],
-    noise: Noise,
-) -> Faults:
+def upstream_faults(trial: Trial) -> Faults:
     """Return the inputs whose gradient is not linear in the upstream gradient."""
-    faults = {}
-    doubled = function.gradients(arrays, [2.0 * up for up in upstream])
-    nothing = function.gradients(arrays, [0.0 * up for up in upstream])
-    parts: list[list[Any]] = [list(first)]
-    if 1 < len(upstream) <= 8:  # one output at a time, the others undefined
-        parts = [
-            function.gradients(arrays, [up if i == k else None for i, up in enumerate(upstream)])
-            for k in range(len(upstream))
-        ]
-    for k, gradient in enumerate(first):
+    faults, ups = {}, list(enumerate(trial.upstream))
+
+    def gradients(upstream: list[Array | None]) -> list[Any]:
+        return trial.function.gradients(trial.arrays, upstream)
+
+    doubled = gradients([2.0 * up for _, up in ups])
+    nothing = gradients([0.0 * up for _, up in ups])
+    parts = [trial.gradients]
+    if 1 < len(ups) <= 8:  # one output at a time, the others undefined
+        parts = [gradients([up if i == k else None for i, up in ups]) for k, _ in ups]
+    for k, gradient in enumerate(trial.gradients):
         singles = [part[k] for part in parts]
         if not _comparable(gradient, doubled[k], nothing[k], *singles):
             continue
@@ -101,41 +91,35 @@ def upstream_faults(
             faults[k] = Fault("an upstream gradient of zeros must give a gradient of zeros")
         elif not _close(doubled[k], 2.0 * gradient):
             faults[k] = Fault("twice the upstream gradient must give twice the gradient")
-        elif _differ(np.sum(singles, axis=0), gradient, noise, k):
+        elif _differ(trial, k, np.sum(singles, axis=0)):
             faults[k] = Fault(
                 "the gradients of the single outputs must add up to the gradient of all"
             )
     return faults
 
 
-def layout_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    first: Sequence[Any],
-    noise: Noise,
-) -> tuple[Faults, list[str]]:
+def layout_faults(trial: Trial) -> tuple[Faults, list[str]]:
     """Return the inputs whose gradient depends on how arrays lie in memory, and notes."""
-    loose = [spread(a) for a in arrays]
+    loose, ups = [spread(a) for a in trial.arrays], [spread(up) for up in trial.upstream]
     try:
-        again = function.gradients(loose, [spread(up) for up in upstream])
+        again = trial.function.gradients(loose, ups)
     except Exception as error:
         told = f"{type(error).__name__}: {error}".splitlines()[0]
         return {}, [f"arrays that are not contiguous were refused ({told})"]
     problem = "the gradient is another one when arrays are not contiguous in memory"
     return {
         k: Fault(problem)
-        for k, (a, b) in enumerate(zip(first, again, strict=True))
-        if _comparable(a, b) and _differ(a, b, noise, k)
+        for k, (a, b) in enumerate(zip(trial.gradients, again, strict=True))
+        if _comparable(a, b) and _differ(trial, k, b)
     }, []
 
 
-def change_faults(function: Checkable, names: Sequence[str]) -> Faults:
+def change_faults(trial: Trial) -> Faults:
     """Return the inputs that were changed in place; the first one stands for upstream gradients."""
     faults: Faults = {}
-    for k in function.changed:
+    for k in trial.function.changed:
         problem = "the function or its gradient changes this input in place"
-        text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
+        text = f"{trial.names[k]} is overwritten: whoever needs it afterwards finds other numbers"
         if k < 0:
             problem = "the gradient function changes the upstream gradient in place"
             text = "the upstream gradient is overwritten: others who share it get another one"
@@ -214,8 +198,10 @@ def _close(a: Array, b: Array) -> bool:
     return largest(a - b) <= _CLOSE * unit
 
 
-def _differ(a: Array, b: Array, noise: Noise, k: int) -> bool:
-    return not _close(a, b) and bool(np.any(np.abs(a - b) > noise(k)))
+def _differ(trial: Trial, k: int, other: Array) -> bool:
+    """Whether another way to compute a gradient differs by more than rounding explains."""
+    error = np.abs(other - trial.gradients[k])
+    return not _close(other, trial.gradients[k]) and bool(np.any(error > trial.noise(k)))
 
 
 def _comparable(*arrays: Any) -> bool:

@@ -44,8 +44,10 @@ def step_diagram(curve: StepCurve) -> str:
 
     parts = [
         _axes("step", "relative error of the difference"),
-        *_ticks([(down(10.0**k), f"1e{k}") for k in range(low, high + 1, 1 + (high - low) // 5)]),
-        *_marks([(across(10.0**k), f"1e{k}") for k in range(math.ceil(last), int(first) + 1, 3)]),
+        *_scales(
+            [(down(10.0**k), f"1e{k}") for k in range(low, high + 1, 1 + (high - low) // 5)],
+            [(across(10.0**k), f"1e{k}") for k in range(math.ceil(last), int(first) + 1, 3)],
+        ),
         line(rounding, _GREY, 'stroke-dasharray="3 3"'),
         line(errors, _BLUE, 'stroke-width="1.8"'),
         f'<path d="M{across(curve.chosen):.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="{_INK}" '
@@ -83,7 +85,7 @@ def histogram(ulps: Array) -> str:
         for k in range(low, high + 1, 1 + (high - low) // 7)
     ]
     scale = [(_HEIGHT - _BOTTOM, "0"), (float(_TOP), str(most))]
-    return _svg([_axes("error in ULPs", "elements"), *_ticks(scale), *_marks(ticks), *bars])
+    return _svg([_axes("error in ULPs", "elements"), *_scales(scale, ticks), *bars])
 
 
 def _svg(parts: Sequence[str]) -> str:
@@ -108,9 +110,7 @@ def _axes(across: str, down: str) -> str:
     )
 
 
-def _ticks(ticks: Sequence[tuple[float, str]]) -> list[str]:
-    return [_text(_LEFT - 4, y + 3, label, _INK, "end") for y, label in ticks]
-
-
-def _marks(marks: Sequence[tuple[float, str]]) -> list[str]:
-    return [_text(x, _HEIGHT - _BOTTOM + 12, label, _INK, "middle") for x, label in marks]
+def _scales(down: Sequence[tuple[float, str]], across: Sequence[tuple[float, str]]) -> list[str]:
+    """Return the numbers beside both axes."""
+    beside = [_text(_LEFT - 4, y + 3, label, _INK, "end") for y, label in down]
+    return beside + [_text(x, _HEIGHT - _BOTTOM + 12, n, _INK, "middle") for x, n in across]

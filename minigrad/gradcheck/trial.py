@@ -48,28 +48,25 @@ class Trial:
         floats = [a for a in (*arrays, *outputs) if a.dtype.kind == "f"]
         self.epsilon = max(float(np.finfo(a.dtype).eps) for a in floats)
         self.upstream = random_upstream(outputs, options.seed)
+        self.gradients = function.gradients(arrays, self.upstream)
         self._rng = np.random.default_rng(options.seed)
-        self.gradients, self._repetition = properties.repetition_faults(
-            function, arrays, self.upstream, names, options.nondet_tol
-        )
 
     def faults(self, given: Sequence[Array]) -> tuple[Faults, list[str]]:
         """Return what is wrong with each input's gradient without measuring, and notes."""
+        repeated = properties.repetition_faults(self)  # first: right behind the first call
         forms = {
             k: fault
             for k, array in enumerate(self.arrays)
             if array.dtype.kind == "f"
             and (fault := properties.form_fault(self.names[k], self.gradients[k], array))
         }
-        basic = (self.function, self.arrays, self.upstream, self.gradients)
-        linear = properties.upstream_faults(*basic, self._own_noise)
-        loose, remarks = properties.layout_faults(*basic, self._own_noise)
-        narrowed: Faults = {}
-        if any(a.dtype != b.dtype for a, b in zip(given, self.arrays, strict=True)):
-            narrowed = narrow.faults(self.function, given, *basic[1:], self.names)
-        changed = properties.change_faults(self.function, self.names)
+        linear = properties.upstream_faults(self)
+        loose, remarks = properties.layout_faults(self)
+        same = all(a.dtype == b.dtype for a, b in zip(given, self.arrays, strict=True))
+        narrowed = {} if same else narrow.faults(self, given)
         # What comes later is said first.
-        return changed | loose | linear | narrowed | self._repetition | forms, remarks
+        changed = properties.change_faults(self)
+        return changed | loose | linear | narrowed | repeated | forms, remarks
 
     def check(self, k: int, fault: Fault | None) -> InputCheck:
         """Compare the gradient of input ``k`` with slopes, and report what is found."""
@@ -84,7 +81,7 @@ class Trial:
         judge = Judge(gradient, differences, options)
         found = judge.compare(where)
         if any(one.verdict == "fail" for one in found):
-            judge = Judge(gradient, differences, options, self._own_noise(k))
+            judge = Judge(gradient, differences, options, self.noise(k))
             found = judge.compare(where)
         wrong_kinks = [one for one in found if one.verdict == "fail" and one.kink is not None]
         if self.function.composed and wrong_kinks:
@@ -120,7 +117,8 @@ class Trial:
             probe=lambda: step_curve(differences, worst, options.step),
         )
 
-    def _own_noise(self, k: int) -> Array:
+    def noise(self, k: int) -> Array:
+        """Return what rounding does to each element of a gradient."""
         return self._noise(k, self.arrays, self.gradients)
 
     def _noise(self, k: int, arrays: Sequence[Array], gradients: Sequence[Any]) -> Array:
@@ -134,7 +132,7 @@ class Trial:
             moved = on_floats(
                 lambda a: a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), arrays
             )
-            again = self._gradients_at(moved)
+            again = self.gradients_at(moved)
             if again is not None and properties.form_fault("", again[k], gradient) is None:
                 most = np.maximum(most, np.abs(again[k] - gradient))
         influences = [
@@ -160,7 +158,7 @@ class Trial:
             for one in found
         ]
 
-    def _gradients_at(self, arrays: Sequence[Array]) -> list[Any] | None:
+    def gradients_at(self, arrays: Sequence[Array]) -> list[Any] | None:
         """Return the gradients at other inputs, or None if they cannot be computed."""
         found: list[Any] | None = properties.attempt(
             lambda: self.function.gradients(arrays, self.upstream)
@@ -186,7 +184,7 @@ class Trial:
         outputs = properties.attempt(lambda: self.function.values(arrays))
         if outputs is None or [o.shape for o in outputs] != [o.shape for o in self.outputs]:
             return None
-        gradients = self._gradients_at(arrays)
+        gradients = self.gradients_at(arrays)
         if gradients is None or properties.form_fault("", gradients[k], arrays[k]) is not None:
             return None
         if not all(np.isfinite(out).all() for out in outputs):

@@ -185,9 +185,7 @@ class Exercises(Sequence[Exercise]):
         return f"Exercises({len(self)} wrong gradients: {', '.join(self.names)})"
 
 
-def bind(
-    function: Callable[..., Any], options: dict[str, Any], name: str | None = None
-) -> Callable[..., Any]:
+def bind(function: Bug, options: dict[str, Any], name: str | None = None) -> Callable[..., Any]:
     """Return the function with its options set, under a name; its parameters stay readable."""
 
     @wraps(function)

@@ -15,20 +15,21 @@ import numpy as np
 from minigrad.gradcheck.check import gradcheck
 from minigrad.gradcheck.findings import Array
 
-Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], Sequence[Array]], bool]
+Fn: TypeAlias = Callable[..., Any]
+Checker: TypeAlias = Callable[[Fn, Fn, Sequence[Array]], bool]
 
 
-def ours_full(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def ours_full(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element with `mg.gradcheck`."""
     return bool(gradcheck(forward, tuple(inputs), gradient=backward))
 
 
-def ours_fast(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def ours_fast(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check random directions with `mg.gradcheck`."""
     return bool(gradcheck(forward, tuple(inputs), gradient=backward, mode="fast"))
 
 
-def minitorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def minitorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check one random element of each input, of the sum of the output, to 1e-2.
 
     ``minitorch.grad_check``: central differences with a step of 1e-6.
@@ -44,7 +45,7 @@ def minitorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs:
     return True
 
 
-def micrograd(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def micrograd(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element, of the sum of the output, to 1e-6.
 
     micrograd's tests compare ``backward()`` from an upstream gradient of 1 with a reference at one
@@ -58,7 +59,7 @@ def micrograd(forward: Callable[..., Any], backward: Callable[..., Any], inputs:
     )
 
 
-def hips_autograd(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def hips_autograd(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Compare one random projection of the Jacobian, to 1e-6, absolute or relative.
 
     ``autograd.test_util.check_vjp``: <u, J v> along one random v through all inputs at once.
@@ -79,7 +80,7 @@ def hips_autograd(forward: Callable[..., Any], backward: Callable[..., Any], inp
     return bool(error < 1e-6 or error < 1e-6 * abs(numeric + analytic))
 
 
-def needle(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def needle(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element along one random upstream gradient: the norms of the errors add to 1e-2.
 
     needle's ``gradient_check``: central differences with a step of 1e-3.
@@ -96,7 +97,7 @@ def needle(forward: Callable[..., Any], backward: Callable[..., Any], inputs: An
     return float(sum(errors)) < 1e-2
 
 
-def pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def pytorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Compare all of the Jacobian, row by row, to 1e-5 + 1e-3 |numeric|.
 
     ``torch.autograd.gradcheck`` with its defaults: float64, step 1e-6, one-hot upstream gradients,
@@ -127,7 +128,7 @@ def pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: A
     return True
 
 
-def real_pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def real_pytorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Ask the real ``torch.autograd.gradcheck``, with its defaults; torch must be installed."""
     torch = importlib.import_module("torch")
     xs = wide(inputs)
@@ -171,9 +172,7 @@ def floating(arrays: Sequence[Array]) -> list[int]:
     return [k for k, array in enumerate(arrays) if array.dtype.kind == "f"]
 
 
-def _gradients(
-    forward: Callable[..., Any], backward: Callable[..., Any], xs: Sequence[Array], up: Any = 1.0
-) -> dict[int, Array]:
+def _gradients(forward: Fn, backward: Fn, xs: list[Array], up: Any = 1.0) -> dict[int, Array]:
     """Return the gradients of the floating point inputs, by position; ``up`` is broadcast."""
     up = np.ones_like(forward(*copies(xs))) * up
     found = backward(up, *copies(xs))
@@ -187,16 +186,12 @@ def _moved(xs: Sequence[Array], k: int, place: Any, step: float) -> tuple[list[A
     return plus, minus
 
 
-def _slope(
-    forward: Callable[..., Any], xs: Sequence[Array], k: int, place: Any, step: float, up: Any = 1.0
-) -> float:
+def _slope(forward: Fn, xs: list[Array], k: int, place: Any, step: float, up: Any = 1.0) -> float:
     plus, minus = _moved(xs, k, place, step)
     return float(np.sum(up * (forward(*plus) - forward(*minus))) / (2.0 * step))
 
 
-def _slopes(
-    forward: Callable[..., Any], xs: Sequence[Array], k: int, step: float, up: Any = 1.0
-) -> Array:
+def _slopes(forward: Fn, xs: list[Array], k: int, step: float, up: Any = 1.0) -> Array:
     places = np.ndindex(xs[k].shape)
     return np.array([_slope(forward, xs, k, place, step, up) for place in places])
 
