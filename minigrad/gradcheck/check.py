@@ -64,8 +64,7 @@ def gradcheck(
         "full" compares every element, at two evaluations each; "fast" compares the slopes along
         four random directions per input, however many elements there are.
     step : float, optional
-        The step h for every element (PyTorch's ``eps``). By default it follows from the values, as
-        told below.
+        The step h for every element (PyTorch's ``eps``); by default it follows from the values.
     rtol, atol : float, optional
         Relative (1e-6; 1e-3 in float32) and absolute (0) tolerance.
     seed : int
@@ -73,9 +72,8 @@ def gradcheck(
     names : sequence of str, optional
         What the report calls the inputs. By default, the names of fn's parameters.
     precision : {"float64", "given"}
-        "float64" compares in float64, "given" in the type of the inputs, for code that knows
-        float32 only. What float32 cannot resolve is allowed for; ``report.inputs[k].resolution``
-        tells how much that is.
+        "given" compares in the type of the inputs, for code that knows float32 only. What that
+        cannot resolve is allowed for; ``report.inputs[k].resolution`` tells how much that is.
     nondet_tol : float
         By how much two calls with the same inputs may differ (0: not by a bit).
     training : bool, optional
@@ -110,9 +108,8 @@ def gradcheck(
     any gradient between them gets the verdict "kink", which is no failure. So does any gradient
     where the function jumps.
 
-    *Precision.* The comparison is made in float64: inputs of another float type are converted, and
-    a note in the report says so. The gradient is then computed once more with the inputs as they
-    came; it must have their dtype, and differ by no more than rounding of the inputs explains.
+    *Precision.* The comparison is made in float64. The gradient is then computed once more with the
+    inputs as they came; it must have their dtype, and differ by no more than rounding explains.
 
     *Step.* h = eps^(1/3) s = 6e-6 s, where s is the element's magnitude or a hundredth of the
     largest magnitude in its input, whichever is more (1 if the input is all zeros). Where this

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.gradcheck.compare import random_like
+from minigrad.gradcheck.compare import Options, random_like
 from minigrad.gradcheck.differences import Differences, Direction, flat, largest, scales
 from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.functions import (
@@ -28,12 +28,12 @@ from minigrad.gradcheck.functions import (
 )
 from minigrad.gradcheck.properties import attempt
 from minigrad.gradcheck.record import plain
+from minigrad.gradcheck.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _INTEGERS = 3  # from -3 to 3: sums of a million products of two stay exact in float32
-_EPSILON = 2.0**-52
 STEPS: tuple[float, ...] = tuple(10.0**-k for k in range(13))
 
 
@@ -156,36 +156,28 @@ def ladder(
     """
     given = promoted(as_arrays(inputs))
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
-    return _Climb(
-        function, given, input_names(fn, len(given), None), function_name(fn), seed
-    ).ladder()
+    if not any(a.dtype.kind == "f" for a in given):
+        raise TypeError("ladder() needs at least one floating point input to check.")
+    names = input_names(fn, len(given), None)
+    trial = Trial(function, given, function.values(given), names, Options(seed=seed))
+    return _Climb(trial, function_name(fn)).ladder()
 
 
 class _Climb:
     """A function at some inputs, with what all rungs need."""
 
-    def __init__(
-        self,
-        function: Checkable,
-        arrays: list[Array],
-        names: Sequence[str],
-        label: str,
-        seed: int,
-    ) -> None:
-        self.function, self.arrays, self.names, self.label = function, arrays, names, label
-        self.floats = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
-        if not self.floats:
-            raise TypeError("ladder() needs at least one floating point input to check.")
-        self.rng = np.random.default_rng([seed, 5])
-        self.outputs = function.values(arrays)
-        self.upstream = [random_like(out, self.rng) for out in self.outputs]
-        found = function.gradients(arrays, self.upstream)
-        self.gradients = {k: np.asarray(found[k], np.float64) for k in self.floats}
+    def __init__(self, trial: Trial, label: str) -> None:
+        self.trial, self.arrays, self.outputs = trial, trial.arrays, trial.outputs
+        self.function, self.label = trial.function, label
+        self.rng = np.random.default_rng([trial.options.seed, 5])
+        self.floats = [k for k, a in enumerate(self.arrays) if a.dtype.kind == "f"]
+        found = enumerate(trial.gradients)
+        self.gradients = {k: np.asarray(g, np.float64) for k, g in found if k in self.floats}
         self.linear = [k for k in self.floats if self._is_linear(k)]
         if not self.linear:
             raise ValueError(
                 "ladder() needs a function that is linear in one of its inputs at least (gradcheck "
-                f"takes any). Received: {label}, linear in none of {', '.join(names)}"
+                f"takes any). Received: {label}, linear in none of {', '.join(trial.names)}"
             )
 
     def ladder(self) -> Ladder:
@@ -199,21 +191,19 @@ class _Climb:
             Rung.of("textbook", "central differences, step 1e-5", errors[5]),
             self._projection(1e-5),
         )
-        linear = tuple(self.names[k] for k in self.linear)
+        linear = tuple(self.trial.names[k] for k in self.linear)
         return Ladder(self.label, linear, rungs, STEPS, errors)
 
     def _is_linear(self, k: int) -> bool:
         """Whether f(x + v) - f(x) = f(x) - f(x - v), up to rounding, for a v that changes signs."""
         x = self.arrays[k]
         v = 4.0 * scales(x) * random_like(x, self.rng)
-        sides = attempt(lambda: [self.function.values(self._with(k, m)) for m in (x + v, x - v)])
+        moving, direction = self._moving(k), Direction(slice(None), v.ravel())
+        sides = attempt(lambda: [moving.moved(direction, step)[0] for step in (1.0, -1.0)])
         if sides is None:
             return False
-        a, b, base = flat(sides[0]), flat(sides[1]), flat(self.outputs)
+        (a, b), base = sides, flat(self.outputs)
         return largest(a + b - 2.0 * base) <= 1e-12 * largest(a, b, base)
-
-    def _with(self, k: int, x: Array) -> list[Array]:
-        return [*self.arrays[:k], x, *self.arrays[k + 1 :]]
 
     def _whole(self, like: Sequence[Array]) -> list[Array]:
         low, high = -_INTEGERS, _INTEGERS + 1
@@ -258,7 +248,7 @@ class _Climb:
             out = self.function.values([*others[:k], moved, *others[k + 1 :]])
             if any(o.dtype.kind != "c" for o in out):
                 raise TypeError("the function takes no complex numbers")
-            return float(flat([o.imag for o in out]) @ flat(self.upstream)) / h
+            return float(flat([o.imag for o in out]) @ flat(self.trial.upstream)) / h
 
         def error(k: int) -> float:
             found = [slope(k, where) for where in range(self.arrays[k].size)]
@@ -282,8 +272,8 @@ class _Climb:
 
     def _moving(self, k: int, *other: Sequence[Array]) -> Differences:
         """Return what measures slopes as input ``k`` moves, here or elsewhere."""
-        inputs, upstream, outputs = other or (self.arrays, self.upstream, self.outputs)
-        return Differences(self.function.values, inputs, k, upstream, outputs, _EPSILON)
+        inputs, upstream, outputs = other or (self.arrays, self.trial.upstream, self.outputs)
+        return Differences(self.function.values, inputs, k, upstream, outputs, self.trial.epsilon)
 
 
 def _distance(a: Array, b: Array) -> float:

@@ -22,10 +22,7 @@ class Checkable(Protocol):
         ...
 
     def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
-        """Return one gradient per input; None where an input has none.
-
-        Outputs whose upstream gradient is None play no part.
-        """
+        """Return one per input, None where there is none; an upstream of None plays no part."""
         ...
 
     @property

@@ -77,7 +77,7 @@ class Trial:
             nan, fault = math.nan, fault or Fault(None)
             check = InputCheck(self.names[k], x.shape, str(x.dtype), None, nan, nan, nan, nan, 0)
             return replace(check, problem=fault.problem, diagnosis=fault.diagnosis)
-        differences = self._differences(k, self.arrays, self.outputs)
+        differences = self.differences(k, self.arrays, self.outputs)
         judge = Judge(gradient, differences, options)
         found = judge.compare(where)
         if any(one.verdict == "fail" for one in found):
@@ -189,7 +189,7 @@ class Trial:
             return None
         if not all(np.isfinite(out).all() for out in outputs):
             return None
-        differences = self._differences(k, arrays, outputs)
+        differences = self.differences(k, arrays, outputs)
         where = elements(arrays[k], [i for i in some if isinstance(i, int)][:_ELSEWHERE])
         found = Judge(gradients[k], differences, self.options).compare(where)
         if any(one.verdict == "fail" for one in found):
@@ -197,9 +197,8 @@ class Trial:
             found = Judge(gradients[k], differences, self.options, noise).compare(where)
         return next((one.complaint() for one in found if one.verdict == "fail"), None)
 
-    def _differences(
-        self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]
-    ) -> Differences:
+    def differences(self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]) -> Differences:
+        """Return what measures slopes at some inputs as input ``k`` moves."""
         evaluate = self.function.values
         return Differences(evaluate, arrays, k, self.upstream, outputs, self.epsilon)
 

@@ -103,8 +103,9 @@ def score(
 def _score(name: str, check: Checker, exercises: Sequence[Exercise]) -> Score:
     alarms = [one.name for one in exercises if not check(one.forward, one.right, one.inputs)]
     refused = {one.name for one in exercises if not check(one.forward, one.backward, one.inputs)}
-    killed = tuple(one.name for one in exercises if one.name in refused - set(alarms))
-    missed = tuple(one.name for one in exercises if one.name not in killed)
+    names = [one.name for one in exercises]
+    killed = tuple(each for each in names if each in refused and each not in alarms)
+    missed = tuple(each for each in names if each not in killed)
     return Score(name, killed, missed, tuple(alarms))
 
 
