@@ -149,9 +149,13 @@ class Primitive:
         if self.variadic:
             return get
 
+        tracked = name in self._differentiable
+
         def restore(node: Node, g: Any, position: Any) -> Any:
             value = get(node, g, position)
-            return _restore(value, node.parents[place]) if place < len(node.parents) else value
+            if place >= len(node.args):  # an option given by keyword
+                return value
+            return _restore(value, node.parents[place] if tracked else None)
 
         return restore
 
@@ -290,7 +294,9 @@ def primitive(
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
         op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused, plain=plain, saves=saves)
-        if op.names == ("x",) and vjps and not saves:
+        if not vjps:
+            call = calls.untracked(op)
+        elif op.names == ("x",) and not saves:
             call = calls.unary(op)
         elif op.names == ("a", "b") and set(vjps) == {"a", "b"} and broadcasts and fused is None:
             call = calls.binary(op)

@@ -31,8 +31,10 @@ def constants(*operands: Operand) -> list[Tensor]:
     >>> [x.shape for x in constants(mg.tensor([1.0, 2.0]), 3.0)]
     [(2,), ()]
     """
-    first = next((x for x in operands if isinstance(x, Tensor)), None)
-    return [constant(x, first) for x in operands]
+    for first in operands:
+        if isinstance(first, Tensor):
+            return [x if isinstance(x, Tensor) else constant(x, first) for x in operands]
+    return [constant(x) for x in operands]
 
 
 def identity(size: int, like: Any) -> Any:
@@ -79,7 +81,7 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     if not isinstance(axis, (tuple, list)):
         return (normalize_axis(axis, ndim),)
-    axes = tuple(sorted(normalize_axis(one, ndim) for one in axis))
+    axes = tuple(sorted([normalize_axis(one, ndim) for one in axis]))
     if len(set(axes)) != len(axes):
         raise ValueError(f"An axis was given twice. Received: axis={axis}")
     return axes

@@ -15,6 +15,7 @@ from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, Shape, normalize_axis
 
 Index = Any  # what NumPy allows between square brackets
+_SIMPLE = (int, slice)  # types of what can be used as it is
 
 
 @primitive(x=lambda g, in_shape, key: _put_add(g, key, in_shape))
@@ -90,7 +91,7 @@ def getitem(x: Operand, index: Index) -> Tensor:
     (array([1., 3., 3.], dtype=float32), array([1., 0., 2.], dtype=float32))
     """
     x = constant(x)
-    return _getitem(x, _frozen(index, x))
+    return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
         g, _along(axis, slice(starts[index], starts[index] + in_shape[axis]))
     )
 )
-def _concatenate(*xs: Any, axis: int, starts: tuple[int, ...], dtype: Any) -> Any:
+def _concatenate(*xs: Any, axis: int, starts: list[int], dtype: Any) -> Any:
     return np.concatenate(xs, axis=axis, dtype=dtype)
 
 
@@ -53,19 +53,23 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """
     xs = _several("concatenate", arrays)
     place = normalize_axis(axis, xs[0].ndim)
-    shapes = [x.shape for x in xs]
-    if len({(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}) > 1:
-        raise ValueError(
-            f"concatenate() needs shapes that differ along axis {place} at most. "
-            f"Received: {', '.join(str(x.shape) for x in xs)}"
-        )
-    starts = tuple(accumulate([shape[place] for shape in shapes], initial=0))
+    shapes = [x._data.shape for x in xs]
+    starts, rest = [0], shapes[0][:place] + shapes[0][place + 1 :]
+    for shape in shapes:
+        if shape[:place] + shape[place + 1 :] != rest or len(shape) <= place:
+            raise ValueError(
+                f"concatenate() needs shapes that differ along axis {place} at most. "
+                f"Received: {', '.join(map(str, shapes))}"
+            )
+        starts.append(starts[-1] + shape[place])
     return _concatenate(*xs, axis=place, starts=starts, dtype=common_dtype(*xs))
 
 
 @primitive(xs=lambda g, index, axis: getitem(g, _along(axis, index)))
 def _stack(*xs: Any, axis: int, dtype: Any) -> Any:
-    return np.stack(xs, axis=axis, dtype=dtype)
+    shape = xs[0].shape  # np.stack checks what `stack` has checked already
+    shape = (*shape[:axis], 1, *shape[axis:])
+    return np.concatenate([x.reshape(shape) for x in xs], axis=axis, dtype=dtype)
 
 
 def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
@@ -84,11 +88,12 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
            [3., 4.]], dtype=float32)
     """
     xs = _several("stack", arrays)
-    if any(x.shape != xs[0].shape for x in xs):
+    shapes = [x._data.shape for x in xs]
+    if shapes.count(shapes[0]) < len(shapes):
         raise ValueError(
-            f"stack() needs tensors of one shape. Received: {', '.join(str(x.shape) for x in xs)}"
+            f"stack() needs tensors of one shape. Received: {', '.join(map(str, shapes))}"
         )
-    return _stack(*xs, axis=normalize_axis(axis, xs[0].ndim + 1), dtype=common_dtype(*xs))
+    return _stack(*xs, axis=normalize_axis(axis, len(shapes[0]) + 1), dtype=common_dtype(*xs))
 
 
 def _several(name: str, arrays: Sequence[Operand]) -> list[Tensor]:
@@ -184,7 +189,8 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
 
 @primitive(x=lambda g, axes: _flip(g, axes))
 def _flip(x: Any, axes: tuple[int, ...]) -> Any:
-    return np.flip(x, axes)
+    whole, back = slice(None), slice(None, None, -1)
+    return x[tuple([back if axis in axes else whole for axis in range(x.ndim)])]
 
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:

@@ -83,8 +83,9 @@ def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
     x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
 )
 def _var(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - x.mean(axis=axes, keepdims=True)
-    return (deviation * deviation).sum(axes, None, None, keepdims) / freedom
+    deviation = x - x.sum(axes, None, None, True) / count(x.shape, axes)
+    deviation *= deviation
+    return deviation.sum(axes, None, None, keepdims) / freedom
 
 
 def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
@@ -95,8 +96,7 @@ def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: 
 
 @primitive(x=_std_vjp)
 def _std(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - x.mean(axis=axes, keepdims=True)
-    return np.sqrt((deviation * deviation).sum(axes, None, None, keepdims) / freedom)
+    return np.sqrt(_var.primitive.forward(x, axes, keepdims, freedom))  # type: ignore[attr-defined]
 
 
 def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> float:
@@ -209,7 +209,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def _some(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     """Return the axes, over which there must be something to choose from."""
     axes = normalize_axes(axis, x.ndim)
-    if x.size == 0 and count(x.shape, axes) == 0:
+    if not x._data.size and count(x.shape, axes) == 0:
         raise ValueError(f"{name}() of no elements is not defined. Received: shape={x.shape}")
     return axes
 
@@ -302,7 +302,7 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmax", x, place)
-    return wrap(np.argmax(x.data, axis=place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmax(place, keepdims=bool(keepdims)))
 
 
 def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -319,4 +319,4 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmin", x, place)
-    return wrap(np.argmin(x.data, axis=place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmin(place, keepdims=bool(keepdims)))
