@@ -59,8 +59,8 @@ def _result(op: Primitive, out: Any) -> Any:
     """Return what a forward gave as an array: NumPy turns results without axes into scalars."""
     if isinstance(out, (np.generic, int, float)):
         out = np.asarray(out)
-    if isinstance(out, np.ndarray):
-        out.setflags(write=False)
+    if isinstance(out, _ndarray):
+        out.setflags(False)
         return out
     if devices.is_array(out):
         return out

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.autograd import Tensor, constant, primitive
 from minigrad.ops._common import Axis, Operand, Shape, constants, normalize_axes, normalize_axis
 from minigrad.ops.casting import common_dtype
-from minigrad.ops.indexing import getitem, take
+from minigrad.ops.indexing import _getitem, take
 from minigrad.ops.shape import _broadcast_to, _reshape, reshape
 
 
@@ -23,7 +23,7 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 @primitive(
-    xs=lambda g, index, in_shape, axis, starts: getitem(
+    xs=lambda g, index, in_shape, axis, starts: _getitem(
         g, _along(axis, slice(starts[index], starts[index] + in_shape[axis]))
     )
 )
@@ -65,7 +65,7 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     return _concatenate(*xs, axis=place, starts=starts, dtype=common_dtype(*xs))
 
 
-@primitive(xs=lambda g, index, axis: getitem(g, _along(axis, index)))
+@primitive(xs=lambda g, index, axis: _getitem(g, _along(axis, index)))
 def _stack(*xs: Any, axis: int, dtype: Any) -> Any:
     shape = xs[0].shape  # np.stack checks what `stack` has checked already
     shape = (*shape[:axis], 1, *shape[axis:])
@@ -138,7 +138,7 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     else:
         cuts = [int(cut) for cut in indices_or_sections]
     edges = pairwise([None, *cuts, None])
-    return [getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
+    return [_getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
 
 
 def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...]:
@@ -146,7 +146,7 @@ def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...
     return tuple([slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True)])
 
 
-@primitive(x=lambda g, in_shape, pads: getitem(g, _inside(pads, in_shape)))
+@primitive(x=lambda g, in_shape, pads: _getitem(g, _inside(pads, in_shape)))
 def _pad(x: Any, pads: tuple[tuple[int, int], ...]) -> Any:
     shape = [before + size + after for (before, after), size in zip(pads, x.shape, strict=True)]
     padded = np.zeros(shape, x.dtype, like=x)
@@ -175,8 +175,10 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     x = constant(x)
+    widths = np.array(pad_width)
     try:
-        widths = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
+        if widths.shape != (x.ndim, 2):
+            widths = np.broadcast_to(widths, (x.ndim, 2))
     except ValueError:
         widths = None
     if widths is None or (widths.size and (widths.dtype.kind not in "iu" or widths.min() < 0)):

@@ -17,12 +17,16 @@ from minigrad.ops.shape import _reshape, _transpose, swapaxes
 
 def _matmul_left(g: Tensor, b: Tensor, in_shape: Shape) -> Tensor:
     if b.ndim == 1:
+        if len(in_shape) == 1:
+            return g * b
         b, g = _column(b), _column(g)
     return matmul(_row(g) if len(in_shape) == 1 else g, swapaxes(b, -1, -2))
 
 
 def _matmul_right(g: Tensor, a: Tensor, in_shape: Shape) -> Tensor:
     if len(in_shape) == 1:
+        if a.ndim == 1:
+            return g * a
         g = _column(g)
     if a.ndim == 1:
         a, g = _row(a), _row(g)

@@ -82,8 +82,8 @@ def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(
     x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
 )
-def _var(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - x.sum(axes, None, None, True) / count(x.shape, axes)
+def _var(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: float) -> Any:
+    deviation = x - x.sum(axes, None, None, True) / number
     deviation *= deviation
     return deviation.sum(axes, None, None, keepdims) / freedom
 
@@ -95,18 +95,20 @@ def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: 
 
 
 @primitive(x=_std_vjp)
-def _std(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    return np.sqrt(_var.primitive.forward(x, axes, keepdims, freedom))  # type: ignore[attr-defined]
+def _std(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: float) -> Any:
+    variance = _var.primitive.forward(x, axes, keepdims, number, freedom)  # type: ignore[attr-defined]
+    return np.sqrt(variance)
 
 
-def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> float:
+def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> tuple[int, float]:
+    """Return the number of elements along axes, and this minus ddof."""
     number = count(shape, axes)
     if number <= ddof:
         raise ValueError(
             f"{name}() needs more than ddof elements along the axes. "
             f"Received: {number} elements, ddof={ddof}"
         )
-    return float(number - ddof)
+    return number, float(number - ddof)
 
 
 def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -134,7 +136,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _var(x, axes, bool(keepdims), _freedom("var", x.shape, axes, ddof))
+    return _var(x, axes, bool(keepdims), *_freedom("var", x.shape, axes, ddof))
 
 
 def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -150,7 +152,7 @@ def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _std(x, axes, bool(keepdims), _freedom("std", x.shape, axes, ddof))
+    return _std(x, axes, bool(keepdims), *_freedom("std", x.shape, axes, ddof))
 
 
 def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:

@@ -38,7 +38,7 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    return _reshape(constant(x), _sizes(shape))
+    return _reshape(x, _sizes(shape))
 
 
 def _sizes(shape: Any) -> Shape:
@@ -76,7 +76,7 @@ def transpose(x: Operand, axes: Any = None) -> Tensor:
         order = tuple(range(x.ndim - 1, -1, -1))
     else:
         order = tuple([normalize_axis(axis, x.ndim) for axis in axes])
-        if sorted(order) != list(range(x.ndim)):
+        if not len(order) == len(set(order)) == x.ndim:
             raise ValueError(
                 f"transpose() needs each of the {x.ndim} axes of x once. Received: axes={axes}"
             )
@@ -153,11 +153,12 @@ def squeeze(x: Operand, axis: Axis = None) -> Tensor:
     if axis is None:
         return _reshape(x, tuple([size for size in shape if size != 1]))
     axes = normalize_axes(axis, x.ndim)
-    if any(shape[i] != 1 for i in axes):
+    kept = tuple([size for i, size in enumerate(shape) if size != 1 or i not in axes])
+    if len(kept) + len(axes) > len(shape):
         raise ValueError(
             f"squeeze() removes axes of size 1 only. Received: axis={axis}, shape={shape}"
         )
-    return _reshape(x, tuple([size for i, size in enumerate(shape) if i not in axes]))
+    return _reshape(x, kept)
 
 
 def expand_dims(x: Operand, axis: Axis) -> Tensor:
@@ -176,11 +177,11 @@ def expand_dims(x: Operand, axis: Axis) -> Tensor:
     (1, 2, 1)
     """
     x = constant(x)
+    shape = list(x.shape)
     new = len(axis) if isinstance(axis, (tuple, list)) else 1
-    axes = normalize_axes(axis, x.ndim + new)
-    sizes = iter(x.shape)
-    shape = tuple([1 if i in axes else next(sizes) for i in range(x.ndim + new)])
-    return _reshape(x, shape)
+    for place in normalize_axes(axis, len(shape) + new):
+        shape.insert(place, 1)
+    return _reshape(x, tuple(shape))
 
 
 @primitive(x=lambda g, in_shape: sum_to(g, in_shape))
