@@ -164,17 +164,18 @@ class Primitive:
 
         Whether each of the ``count`` arguments is kept, and whether the result is.
         """
-        if self.variadic:
+        key = count if self.variadic else mask
+        found = self._kept.get(key)
+        if found is None and self.variadic:
             needs = self.vjps[self.names[0]].needs
-            return (self.names[0] in needs,) * count, "out" in needs
-        found = self._kept.get(mask)
+            found = self._kept[key] = (self.names[0] in needs,) * count, "out" in needs
         if found is None:
             wanted = set() if self.fused is None else set(self.fused.needs)
             for name, vjp in self.vjps.items():
                 if mask >> self.positions[name] & 1:
                     wanted.update(vjp.needs)
             kept = tuple(name in wanted or name not in self.vjps for name in self.names)
-            found = self._kept[mask] = kept, "out" in wanted
+            found = self._kept[key] = kept, "out" in wanted
         return found
 
     def differentiable(self, position: int) -> bool:

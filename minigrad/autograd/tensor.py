@@ -316,7 +316,7 @@ def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
     if isinstance(array, np.generic):  # NumPy turns results without axes into scalars
         array = np.asarray(array)
     if isinstance(array, np.ndarray):
-        array.setflags(False)
+        array.setflags(write=False)
     result = object.__new__(Tensor)
     result._data = array
     result._node = node

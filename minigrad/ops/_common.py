@@ -69,6 +69,9 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     return int(axis) % ndim
 
 
+_ALL = [tuple(range(ndim)) for ndim in range(65)]  # NumPy has 64 axes at most
+
+
 def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return axes as a sorted tuple of ints from 0 to ndim - 1; None means all of them.
 
@@ -78,7 +81,7 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     ((0, 1, 2), (0, 2))
     """
     if axis is None:
-        return tuple(range(ndim))
+        return _ALL[ndim]
     if not isinstance(axis, (tuple, list)):
         return (normalize_axis(axis, ndim),)
     axes = tuple(sorted([normalize_axis(one, ndim) for one in axis]))

@@ -50,7 +50,7 @@ def common_dtype(*tensors: Tensor) -> np.dtype[Any]:
     >>> common_dtype(mg.tensor([1.5]), mg.tensor([1, 2]))
     dtype('float32')
     """
-    dtypes = [x._data.dtype for x in tensors]
+    dtypes: list[np.dtype[Any]] = [x._data.dtype for x in tensors]
     if dtypes.count(dtypes[0]) == len(dtypes):
         return dtypes[0]
     return np.result_type(*([dtype for dtype in dtypes if dtype.kind in "fc"] or dtypes))

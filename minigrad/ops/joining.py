@@ -23,11 +23,11 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 @primitive(
-    xs=lambda g, index, in_shape, axis, starts: _getitem(
-        g, _along(axis, slice(starts[index], starts[index] + in_shape[axis]))
+    xs=lambda g, index, axis, sizes: _getitem(
+        g, _along(axis, slice(sum(sizes[:index]), sum(sizes[: index + 1])))
     )
 )
-def _concatenate(*xs: Any, axis: int, starts: list[int], dtype: Any) -> Any:
+def _concatenate(*xs: Any, axis: int, sizes: list[int], dtype: Any) -> Any:
     return np.concatenate(xs, axis=axis, dtype=dtype)
 
 
@@ -53,16 +53,17 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """
     xs = _several("concatenate", arrays)
     place = normalize_axis(axis, xs[0].ndim)
-    shapes = [x._data.shape for x in xs]
-    starts, rest = [0], shapes[0][:place] + shapes[0][place + 1 :]
-    for shape in shapes:
-        if shape[:place] + shape[place + 1 :] != rest or len(shape) <= place:
-            raise ValueError(
-                f"concatenate() needs shapes that differ along axis {place} at most. "
-                f"Received: {', '.join(map(str, shapes))}"
-            )
-        starts.append(starts[-1] + shape[place])
-    return _concatenate(*xs, axis=place, starts=starts, dtype=common_dtype(*xs))
+    try:
+        sizes = [x._data.shape[place] for x in xs]
+        return _concatenate(*xs, axis=place, sizes=sizes, dtype=common_dtype(*xs))
+    except (ValueError, IndexError):
+        shapes = [x.shape for x in xs]
+        if len({(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}) == 1:
+            raise
+        raise ValueError(
+            f"concatenate() needs shapes that differ along axis {place} at most. "
+            f"Received: {', '.join(map(str, shapes))}"
+        ) from None
 
 
 @primitive(xs=lambda g, index, axis: _getitem(g, _along(axis, index)))
@@ -175,7 +176,7 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     x = constant(x)
-    widths = np.array(pad_width)
+    widths: Any = np.array(pad_width)
     try:
         if widths.shape != (x.ndim, 2):
             widths = np.broadcast_to(widths, (x.ndim, 2))

@@ -21,18 +21,21 @@ from minigrad.ops.reduction import _floating, _sum
 from minigrad.ops.shape import spread
 
 
-def _powers(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """Return the largest element (0 where it is not finite), x without it, and exp of that."""
+def _powers(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any, bool]:
+    """Return the largest element (0 where it is not finite), x without it, and exp of that.
+
+    And whether all of them were finite: then no sum of these exponentials is less than 1.
+    """
     if not x.size:
-        return np.zeros(kept_shape(x.shape, axes), x.dtype, like=x), x, x
+        return np.zeros(kept_shape(x.shape, axes), x.dtype, like=x), x, x, False
     top = x.max(axes, None, True)
     finite = np.isfinite(top)
     if np.count_nonzero(finite) == finite.size:
         shifted = x - top
-        return top, shifted, np.exp(shifted)
+        return top, shifted, np.exp(shifted), True
     top = np.where(finite, top, x.dtype.type(0))
     with np.errstate(over="ignore"):  # beside NaN or inf
-        return top, x - top, np.exp(x - top)
+        return top, x - top, np.exp(x - top), False
 
 
 def _share(total: Any) -> Any:
@@ -40,11 +43,17 @@ def _share(total: Any) -> Any:
     return np.maximum(total, 1)
 
 
+def _log(total: Any, sure: bool) -> Any:
+    if sure:
+        return np.log(total)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
+        return np.log(total)
+
+
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
 def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    top, _, powers = _powers(x, axes)
-    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
-        result = top + np.log(powers.sum(axes, None, None, True))
+    top, _, powers, sure = _powers(x, axes)
+    result = top + _log(powers.sum(axes, None, None, True), sure)
     return result if keepdims else result.squeeze(axes)
 
 
@@ -68,8 +77,9 @@ def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_softmax_vjp)
 def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    _, _, powers = _powers(x, axes)
-    return powers / _share(powers.sum(axes, None, None, True))
+    _, _, powers, sure = _powers(x, axes)
+    total = powers.sum(axes, None, None, True)
+    return powers / (total if sure else _share(total))
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -91,8 +101,9 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    _, shifted, powers = _powers(x, axes)
-    return shifted - np.log(_share(powers.sum(axes, None, None, True)))
+    _, shifted, powers, sure = _powers(x, axes)
+    total = powers.sum(axes, None, None, True)
+    return shifted - np.log(total if sure else _share(total))
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -128,10 +139,9 @@ def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
     rows = logits.reshape(-1, logits.shape[-1])
     place = np.arange(len(rows), like=rows), labels.reshape(-1)
-    _, shifted, powers = _powers(rows, (1,))
+    _, shifted, powers, sure = _powers(rows, (1,))
     total = powers.sum(1, None, None, True)
-    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
-        losses = np.log(total[:, 0]) - shifted[place]
+    losses = _log(total[:, 0], sure) - shifted[place]
     return losses.reshape(labels.shape), (powers, total, place)
 
 

@@ -145,7 +145,7 @@ class ParallelKernel(Generic[*Ts]):
                 self._task(number, *args)
             return
         try:
-            kinds = tuple(map(_kind, args))
+            kinds: tuple[object, ...] = tuple(map(_kind, args))
         except AttributeError:  # numbers are among them
             kinds = tuple([_kind(a) if isinstance(a, np.ndarray) else type(a) for a in args])
         address = self._addresses.get(kinds)

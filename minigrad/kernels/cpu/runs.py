@@ -87,7 +87,7 @@ def flat(inputs: Sequence[Array], outputs: Sequence[Array]) -> Arguments:
     """
     views = [array.reshape(-1) for array in inputs]
     for view in views:
-        view.setflags(False)
+        view.setflags(write=False)
     a, b, c, d = views + [views[-1]] * (4 - len(views))
     results = [array.reshape(-1) for array in outputs]
     x, y, z = results + [results[-1]] * (3 - len(results))
