@@ -171,7 +171,8 @@ class Sequential(Model):
                 self.built, self._build_shape = False, None
             shape = self._build_shape or self.batch_input_shape
             if shape is None and layers:
-                shape = layers[0].batch_input_shape
+                first = layers[0]  # perhaps a model whose input is known
+                shape = first.batch_input_shape or getattr(first, "input_shape", None)
             if shape is not None and self.built:
                 self._build_layers(shape)
             elif shape is not None and layers:

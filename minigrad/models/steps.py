@@ -26,15 +26,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def interruptible(method: F) -> F:
-    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+    """Leave two switches as they were, even if Ctrl-C or a callback's error came in between.
+
+    Recording is off inside ``no_grad()``; `TerminateOnNaN` asks to look at every step.
+    """
 
     @functools.wraps(method)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        on = recording.on
+    def wrapper(self: Steps, *args: Any, **kwargs: Any) -> Any:
+        on, asked = recording.on, self.on_nonfinite
         try:
-            return method(*args, **kwargs)
+            return method(self, *args, **kwargs)
         finally:
-            recording.on = on
+            recording.on, self.on_nonfinite = on, asked
 
     return wrapper  # type: ignore[return-value]
 
