@@ -148,6 +148,8 @@ def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
     >>> pair([1, 2.0], "strides")
     (1, 2)
     """
+    if type(value) is int and value >= minimum:  # as it usually is
+        return value, value
     members, shown = _members(value)
     numbers = [_integer(member, integral_floats=members is not None) for member in members or ()]
     if members is None:
