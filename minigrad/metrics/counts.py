@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import number, positive_int
 from minigrad.metrics.accuracy import best_class
 from minigrad.metrics.base import Array, Metric, aligned, as_array, mismatch, registry, weights_for
@@ -167,7 +168,9 @@ class F1Score(Metric):
     ) -> None:
         super().__init__(name)
         if average not in AVERAGES:
-            raise ValueError(f"`average` must be one of {AVERAGES}. Received: average={average!r}")
+            raise ValueError(
+                f"`average` must be one of {AVERAGES}. Received: average={brief(average)}"
+            )
         self.average = average
         self.threshold = None if threshold is None else number(threshold, "threshold")
         self.reset_state()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from minigrad._atomic import set_attributes
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
@@ -71,7 +72,7 @@ class Steps(Compiled):
             raise TypeError(
                 f"The model '{self.name}' returns a {type(outputs).__name__} of outputs: its loss "
                 "must be a dict or a list then, with one for each. "
-                f"Received: loss={self.loss!r}"
+                f"Received: loss={brief(self.loss)}"
             )
         return one_each(
             outputs, self.loss.names, f"The output of the model '{self.name}'", "outputs"
