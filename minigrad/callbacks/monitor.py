@@ -42,7 +42,8 @@ class Monitor(Callback):
             raise ValueError(f"mode must be one of {MODES}. Received: mode={mode!r}")
         self.monitor, self.mode = monitor, mode
         self.min_delta = number(min_delta, "min_delta", minimum=0)
-        rising = mode == "max" or (mode == "auto" and any(name in monitor for name in RISING))
+        larger_is_better = any(name in monitor.lower() for name in RISING)
+        rising = mode == "max" or (mode == "auto" and larger_is_better)
         self._compare: Any = operator.gt if rising else operator.lt
         self._margin = self.min_delta if rising else -self.min_delta
         self.worst = -math.inf if rising else math.inf

@@ -27,7 +27,8 @@ class EarlyStopping(Monitor):
     baseline : float, optional
         Only what is better than this counts as progress.
     restore_best_weights : bool
-        Give the model the weights of its best epoch at the end.
+        Give the model the weights of its best epoch at the end: those that were evaluated, also
+        if the optimizer has averages of them (`use_ema`), as in Keras.
     start_from_epoch : int
         Epochs before it are not looked at.
 

@@ -61,8 +61,9 @@ class BatchNormalization(Layer):
     -----
     Input and output: (N, ..., C, ...), in the layer's dtype. An empty batch changes no average.
 
-    The variance is that of the batch itself (divided by N), also in the moving average. (Keras 2
-    divides by N - 1 there for float32 images, and only there.)
+    The variance is that of the batch itself (divided by N, the numbers of a channel), also in the
+    moving average: the biased one, as in Keras 3 and in tf_keras' unfused kernel. The fused kernel
+    that tf_keras takes for images (4 axes) multiplies it by N / (N - 1) in the moving average.
 
     https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/layers/BatchNormalization,
     S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167

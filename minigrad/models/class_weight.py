@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._validate import number
-from minigrad.models.data import Array, Batch
+from minigrad.models.data import Array, Batch, Several
 
 __all__ = ["class_weighted", "class_weighting"]
 
@@ -18,6 +18,11 @@ def class_weighting(class_weight: Any) -> Callable[[Batch], Batch]:
 
     def weigh(batch: Batch) -> Batch:
         x, y, sample_weight = batch
+        if isinstance(y, Several) or isinstance(sample_weight, Several):
+            raise ValueError(
+                "class_weight is for models with one output; give sample_weight, a list or a dict "
+                f"with one array for each output. Received: class_weight={class_weight!r}"
+            )
         return x, y, class_weighted(y, class_weight, sample_weight)
 
     return weigh if class_weight is not None else lambda batch: batch

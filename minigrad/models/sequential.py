@@ -55,6 +55,8 @@ class Sequential(Model):
     (None, 10)
     """
 
+    input_names = ("",)
+
     def __init__(
         self, layers: Iterable[Layer] | None = None, name: str | None = None, **kwargs: Any
     ) -> None:
