@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
@@ -267,7 +268,7 @@ def _symbols(value: Any, what: str) -> Any:
         return list(value)
     raise TypeError(
         f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
-        f"first, calling layers on it the others. Received: {what}={value!r}"
+        f"first, calling layers on it the others. Received: {what}={brief(value)}"
     )
 
 
@@ -311,11 +312,12 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
     for symbol in inputs:
         if not isinstance(symbol.source.layer, InputLayer):
             raise ValueError(
-                f"The inputs of a model must come from mg.Input. Received: {symbol!r}; a model "
+                "The inputs of a model must come from mg.Input. "
+                f"Received: {brief(symbol)}; a model "
                 "from the middle of a network needs an Input of its own and new calls"
             )
     if len({id(symbol) for symbol in inputs}) < len(inputs):
-        raise ValueError(f"An input was given twice. Received: inputs={inputs!r}")
+        raise ValueError(f"An input was given twice. Received: inputs={brief(inputs)}")
     given = [symbol.source for symbol in inputs]
     order: dict[int, LayerCall] = {id(call): call for call in given}
     waiting = [(symbol.source, False) for symbol in reversed(outputs)]
@@ -326,7 +328,7 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         if call.inputs is None:
             raise ValueError(
                 f"The outputs depend on the input {call.layer.name!r}, which is not among the "
-                f"inputs of the model. Received: inputs={inputs!r}"
+                f"inputs of the model. Received: inputs={brief(inputs)}"
             )
         if done:
             order[id(call)] = call
