@@ -148,7 +148,10 @@ def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
     >>> pair([1, 2.0], "strides")
     (1, 2)
     """
-    if type(value) is int and value >= minimum:  # as it usually is
+    # What layers give is what this function has returned before.
+    if type(value) is tuple and [*map(type, value)] == [int, int] and min(value) >= minimum:
+        return value
+    if type(value) is int and value >= minimum:
         return value, value
     members, shown = _members(value)
     numbers = [_integer(member, integral_floats=members is not None) for member in members or ()]

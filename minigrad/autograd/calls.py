@@ -263,7 +263,14 @@ def untracked(op: Primitive) -> Callable[..., Tensor]:
             out = forward(*_together(op, args, arrays), **params)
         if watchers:
             show(op.name, out)
-        return wrap(out if type(out) is _ndarray else _result(op, out))
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
+            out = _result(op, out)
+        result = _new(Tensor)
+        result._data = out
+        result._node = None
+        return result
 
     return call
 
