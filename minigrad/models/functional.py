@@ -7,17 +7,21 @@ Everything else is a loop over that list: computing, shapes, multiply-adds, the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
 from minigrad.layers.naming import auto_name
 from minigrad.layers.shapes import Shape, shape_of
 from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
+from minigrad.models.data import one_each
 from minigrad.models.model import Model
+from minigrad.models.parts import takes_along
 from minigrad.models.summary import layer_macs
 
 __all__ = ["Functional"]
@@ -63,6 +67,7 @@ class Functional(Model):
         trainable = kwargs.pop("trainable", True)
         super().__init__(name=auto_name(Model) if name is None else name, **kwargs)
         self.inputs, self.outputs = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        self.input_names, self.output_names = _names(self.inputs), _names(self.outputs)
         self._calls = _order(_flat(self.inputs), _flat(self.outputs))
         self._layers = list({id(call.layer): call.layer for call in self._calls}.values())
         for layer_name, times in Counter(layer.name for layer in self._layers).items():
@@ -71,13 +76,14 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(s): (s, i) for i, c in enumerate(self._calls) for s in _flat(c.inputs)}
         kept = {id(symbol) for symbol in _flat(self.outputs)}
-        self._drops: list[list[Symbol]] = [[] for _ in self._calls]
+        calls = _together(self._calls, kept)
+        # After its last use a result is dropped, so that inference keeps no more than it needs.
+        last = {id(s): (s, i) for i, c in enumerate(calls) for s in _flat(c.inputs)}
+        self._steps: list[tuple[LayerCall, list[Symbol]]] = [(call, []) for call in calls]
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
-                self._drops[number].append(symbol)
+                self._steps[number][1].append(symbol)
         if isinstance(self.inputs, Symbol):
             self.input_spec = _spec(self.inputs.shape)
         self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
@@ -100,13 +106,21 @@ class Functional(Model):
         """The shape of the output, or a list of shapes."""
         return map_structure(lambda symbol: symbol.shape, self.outputs)
 
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs; several inputs come in a list, or in a dict by their names."""
+        if isinstance(inputs, Mapping):
+            inputs = one_each(inputs, _names(self.inputs), f"The input of the model '{self.name}'")
+            if isinstance(self.inputs, Symbol):
+                (inputs,) = inputs
+        return super().__call__(inputs, *args, **kwargs)
+
     def build(self, input_shape: Any) -> None:
         """Check the shape; the weights exist already."""
         self._check_input_shape(shape_of(input_shape))
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
-        return self._run(inputs, lambda call, values: call.layer(values, **call.words))
+        return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output (a list of shapes) without computing anything."""
@@ -186,11 +200,16 @@ class Functional(Model):
 
     # ------------------------------------------------------------------ inside
 
-    def _run(self, inputs: Any, compute: Callable[[LayerCall, Any], Any]) -> Any:
+    def _run(
+        self,
+        inputs: Any,
+        compute: Callable[[LayerCall, Any], Any],
+        steps: Iterable[tuple[LayerCall, list[Symbol]]] | None = None,
+    ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
         given = [inputs] if isinstance(self.inputs, Symbol) else inputs
         values = dict(zip(map(id, _flat(self.inputs)), given, strict=True))
-        for call, drops in zip(self._calls, self._drops, strict=True):
+        for call, drops in steps or [(call, []) for call in self._calls]:
             if call.inputs is not None:
                 arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
                 try:
@@ -240,15 +259,52 @@ def _flat(structure: Any, single: Any = Symbol) -> list[Any]:
 
 
 def _symbols(value: Any, what: str) -> Any:
-    """Return a symbol or a list of symbols."""
+    """Return a symbol or a list of two at least."""
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (value,) = value
     if isinstance(value, Symbol):
         return value
     if isinstance(value, (list, tuple)) and value and all(isinstance(x, Symbol) for x in value):
         return list(value)
     raise TypeError(
         f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
-        f"first, calling layers on it the others. Received: {what}={value!r}"
+        f"first, calling layers on it the others. Received: {what}={brief(value)}"
     )
+
+
+def _names(symbols: Any) -> tuple[str, ...]:
+    """Return the names of the layers that symbols come from; a number makes equal ones differ."""
+    found: list[str] = []
+    for symbol in _flat(symbols):
+        name = wanted = symbol.source.layer.name
+        number = 0
+        while name in found:
+            number += 1
+            name = f"{wanted}_{number}"
+        found.append(name)
+    return tuple(found)
+
+
+def _together(calls: list[LayerCall], kept: set[int]) -> list[LayerCall]:
+    """Return the calls to make: of two that a layer can do in one pass, nobody sees the first."""
+    readers = Counter(id(symbol) for call in calls for symbol in _flat(call.inputs))
+    found: list[LayerCall] = []
+    places: dict[int, int] = {}  # of the call that a symbol comes from
+    for call in calls:
+        source = call.inputs.source if isinstance(call.inputs, Symbol) else None
+        if (
+            source is not None
+            and readers[id(call.inputs)] == 1
+            and id(call.inputs) not in kept
+            and takes_along(source.layer, call.layer)
+        ):
+            place = places[id(call.inputs)]
+            words = {**source.words, "relu": True}
+            found[place] = replace(found[place], words=words, outputs=call.outputs)
+            continue
+        places.update((id(symbol), len(found)) for symbol in _flat(call.outputs))
+        found.append(call)
+    return found
 
 
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
@@ -256,11 +312,12 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
     for symbol in inputs:
         if not isinstance(symbol.source.layer, InputLayer):
             raise ValueError(
-                f"The inputs of a model must come from mg.Input. Received: {symbol!r}; a model "
+                "The inputs of a model must come from mg.Input. "
+                f"Received: {brief(symbol)}; a model "
                 "from the middle of a network needs an Input of its own and new calls"
             )
     if len({id(symbol) for symbol in inputs}) < len(inputs):
-        raise ValueError(f"An input was given twice. Received: inputs={inputs!r}")
+        raise ValueError(f"An input was given twice. Received: inputs={brief(inputs)}")
     given = [symbol.source for symbol in inputs]
     order: dict[int, LayerCall] = {id(call): call for call in given}
     waiting = [(symbol.source, False) for symbol in reversed(outputs)]
@@ -271,7 +328,7 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         if call.inputs is None:
             raise ValueError(
                 f"The outputs depend on the input {call.layer.name!r}, which is not among the "
-                f"inputs of the model. Received: inputs={inputs!r}"
+                f"inputs of the model. Received: inputs={brief(inputs)}"
             )
         if done:
             order[id(call)] = call
