@@ -14,7 +14,11 @@ import numpy as np
 
 from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_of_few, add_kernel_grad_row, copy_pixels
+from minigrad.kernels.cpu.kernel_grad import (
+    add_kernel_grad_of_few,
+    add_kernel_grad_row,
+    copy_pixels,
+)
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,

@@ -33,8 +33,6 @@ from minigrad.kernels.cpu.simd import (
 
 __all__ = ["add_both_grads_row"]
 
-_operation: Any = intrinsic
-
 # Two tiles and three sums must fit in the registers: 32 with AVX-512, else 16.
 TALL = 6 if VECTOR_BYTES == 64 else 4
 HIGH, ONE = Static(TALL, 1), Static(1, 1)
@@ -59,8 +57,8 @@ def add_both_grads_row(
     """Compute row r of an image's gradient, and add its share of the kernel's gradient to g.
 
     `dx` and `x` are that row, with the elements from pixel to pixel, of which `channels` are
-    computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C), without
-    other channels. `table` has room for 2 M kh kw integers.
+    computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C): none
+    has other channels. `table` has room for 2 M kh kw integers.
     """
     width, out_height, out_width = numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
@@ -201,8 +199,7 @@ def _vector(
     store_tile(tile, dx, 0, dx_step, rest)
 
 
-@_operation
-def _add_both_grads(
+def _both_grads(
     typing: Any, tile: Any, x: Any, taps: Any, dt: Any, i: Any, step: Any, k: Any, g: Any, j: Any,
     hop: Any, n: Any,
 ) -> Any:  # fmt: skip
@@ -237,3 +234,6 @@ def _add_both_grads(
 
     integer = types.intp
     return tile(tile, x, taps, dt, integer, integer, k, g, integer, integer, n), generate
+
+
+_add_both_grads: Any = intrinsic(_both_grads)
