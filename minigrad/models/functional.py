@@ -111,7 +111,7 @@ class Functional(Model):
         if isinstance(inputs, Mapping):
             inputs = one_each(inputs, _names(self.inputs), f"The input of the model '{self.name}'")
         one = isinstance(self.inputs, Symbol) and isinstance(inputs, (list, tuple))
-        if one and len(inputs) == 1 and getattr(inputs[0], "ndim", 0):
+        if one and len(inputs) == 1 and getattr(inputs[0], "ndim", False):
             (inputs,) = inputs
         return super().__call__(inputs, *args, **kwargs)
 
