@@ -19,10 +19,13 @@ from minigrad.ops.convolution import _bias_grad, _depthwise, _spread_bias
 from minigrad.ops.convolution_arguments import (
     channels_of,
     check_bias,
+    fuses_relu,
     geometry_of,
     images,
     same_dtype,
 )
+from minigrad.ops.piecewise import pass_positive, where_positive
+from minigrad.ops.piecewise import relu as relu_of
 from minigrad.ops.shape import reshape
 
 
@@ -51,6 +54,41 @@ def _conv2d_kernel_grad(x: Any, y: Any, geometry: ConvGeometry, groups: int) -> 
     return kernels.conv2d_kernel_grad(x, y, geometry, groups)
 
 
+def _relu_gradients(
+    g: Any,
+    out: Any,
+    x: Any,
+    kernel: Any,
+    geometry: ConvGeometry,
+    groups: int,
+    wants: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    """Return the gradients of all arguments that want one, on arrays; g passes where out > 0."""
+    wants_x, wants_kernel, *rest = wants
+    g = where_positive(g, out)
+    return (
+        kernels.conv2d_input_grad(g, kernel, geometry, groups) if wants_x else None,
+        kernels.conv2d_kernel_grad(x, g, geometry, groups) if wants_kernel else None,
+        kernels.bias_grad(g, geometry.data_format) if any(rest) else None,
+    )
+
+
+@primitive(
+    x=lambda g, out, kernel, geometry, groups: _conv2d_input_grad(
+        pass_positive(g, out.data), kernel, geometry, groups
+    ),
+    kernel=lambda g, out, x, geometry, groups: _conv2d_kernel_grad(
+        x, pass_positive(g, out.data), geometry, groups
+    ),
+    bias=lambda g, out, geometry: _bias_grad(pass_positive(g, out.data), geometry.data_format),
+    fused=lambda g, out, x, kernel, geometry, groups, wants: _relu_gradients(
+        g, out, x, kernel, geometry, groups, wants
+    ),
+)
+def _conv2d_relu(x: Any, kernel: Any, bias: Any, geometry: ConvGeometry, groups: int) -> Any:
+    return kernels.conv2d_forward(x, kernel, bias, geometry, groups, relu=True)
+
+
 def conv2d(
     x: Operand,
     kernel: Operand,
@@ -61,6 +99,7 @@ def conv2d(
     dilation_rate: Any = 1,
     groups: int = 1,
     data_format: Any = "channels_last",
+    activation: Any = None,
 ) -> Tensor:
     """Convolve images with F filters that see all channels (a cross-correlation, as everywhere).
 
@@ -74,6 +113,8 @@ def conv2d(
         As in `depthwise_conv2d`.
     groups : int
         Cut channels and filters into as many parts, which do not see each other.
+    activation : None or "relu"
+        As in `separable_conv2d`.
 
     Returns
     -------
@@ -94,6 +135,7 @@ def conv2d(
     >>> y.numpy()[0, :, :, 0].tolist(), y.numpy()[0, :, :, 1].tolist()
     ([[3.0, 7.0], [9.0, 13.0]], [[0.0, -2.0], [-3.0, -5.0]])
     """
+    relu = fuses_relu(activation)
     data_format = _validate.data_format(data_format)
     groups = _validate.positive_int(groups, "groups")
     x, kernel = images(x), constant(kernel)
@@ -108,11 +150,12 @@ def conv2d(
     same_dtype(x=x, kernel=kernel, bias=bias)
     geometry = geometry_of(x, kernel, strides, padding, dilation_rate, data_format)
     if groups == 1 or groups < channels:
-        return _conv2d(x, kernel, bias, geometry, groups)
+        return (_conv2d_relu if relu else _conv2d)(x, kernel, bias, geometry, groups)
     # Each channel is a group: the same numbers in the same order are a depthwise kernel.
     kernel = reshape(kernel, (*kernel.shape[:2], channels, kernel.shape[3] // channels))
     y = _depthwise(x, kernel, geometry)
-    return y if bias is None else y + _spread_bias(bias, y.shape, data_format)
+    y = y if bias is None else y + _spread_bias(bias, y.shape, data_format)
+    return relu_of(y) if relu else y
 
 
 def average_pool2d(

@@ -42,9 +42,10 @@ ONE_WIDE, ONE_NARROW = Static(1, 2), Static(1, 1)
 @kernel(inner=True)
 def line_of(sizes: Numbers, channels: int, inside: int) -> int:
     """Return how many numbers a row of the input has: where all is inside, it is not copied."""
+    pixels: int = (sizes[3] - 1) * sizes[7] + (sizes[5] - 1) * sizes[9] + 1
     if inside:
-        return sizes[1] * channels
-    return ((sizes[3] - 1) * sizes[7] + (sizes[5] - 1) * sizes[9] + 1) * channels
+        pixels = sizes[1]
+    return pixels * channels
 
 
 @kernel(inner=True)

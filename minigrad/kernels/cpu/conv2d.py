@@ -34,6 +34,7 @@ from minigrad.kernels.cpu.pointwise import (
     pointwise_kernel_grad,
 )
 from minigrad.kernels.cpu.simd import VECTOR_BYTES, at, drain, keep, pointer, streams
+from minigrad.kernels.cpu.winograd import pays, winograd_forward, winograd_kernel_grad
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["conv2d_forward", "conv2d_input_grad", "conv2d_kernel_grad"]
@@ -58,6 +59,9 @@ def conv2d_forward(
         return pointwise_forward(x, kernel, bias, geometry.data_format, relu)
     x = to_last(x, geometry.data_format)
     window = tuple(geometry.numbers.tolist())
+    if groups == 1 and pays(window, len(x), *kernel.shape[2:]):
+        y = winograd_forward(x, kernel, bias, window, False, relu)
+        return from_last(y, geometry.data_format)
     y = empty((len(x), *geometry.output_size, kernel.shape[3]), x.dtype)
     _convolve(x, kernel, bias, y, window, (0, 0, 1, 1), groups, relu)
     return from_last(y, geometry.data_format)
@@ -70,9 +74,15 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     dy = to_last(dy, geometry.data_format)
     kh, kw, part, filters = kernel.shape
     # A kernel from the channels of y to those of x: (kh, kw, F / groups, C).
-    turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
+    if groups == 1:
+        turned = from_last(kernel.reshape(kh * kw, 1, part, filters), "channels_first")
+    else:
+        turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
     turned = turned.reshape(kh, kw, filters // groups, groups * part)
     phases = _phases(geometry)
+    if groups == 1 and pays(phases[0][-1], len(dy), filters, part):
+        dx = winograd_forward(dy, turned, None, phases[0][-1], True, False)
+        return from_last(dx, geometry.data_format)
     shape = (len(dy), *geometry.input_size, groups * part)
     complete = len(phases) == np.prod(np.minimum(geometry.strides, geometry.input_size))
     dx = empty(shape, dy.dtype) if complete else zeroed(shape, dy.dtype)
@@ -89,6 +99,8 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
     channels, filters = x.shape[3], dy.shape[3]
     window = tuple(geometry.numbers.tolist())
+    if groups == 1 and pays(window, len(x), channels, filters):
+        return winograd_kernel_grad(x, dy, window)
     place = (*geometry.output_size, 0, 0, 1, 1)
     plan = _plan(window, place, len(x), channels, groups, filters, x.dtype, False)
     shape = (*geometry.kernel_size, channels // groups, filters)
