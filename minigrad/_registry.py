@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
+from minigrad._brief import brief
+
 __all__ = ["Configurable", "Registry", "snake_case", "unknown_name"]
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
@@ -160,7 +162,7 @@ class Registry:
         if not callable(entry) or not isinstance(name, str) or not name.isidentifier():
             raise TypeError(
                 f"Only a class or a named function can be registered as {_an(self.kind)}. "
-                f"Received: {entry!r}"
+                f"Received: {brief(entry)}"
             )
         names = [name, *aliases]
         if isinstance(entry, type) and not inspect.isfunction(self._entries.get(snake_case(name))):
@@ -206,7 +208,7 @@ class Registry:
         raise ValueError(
             f"{_an(self.kind).capitalize()} must be given as None, a name, a configuration (a "
             "dict), a class or an "
-            f"object that can be called. Received: {identifier!r} (type "
+            f"object that can be called. Received: {brief(identifier)} (type "
             f"{type(identifier).__name__})"
         )
 
@@ -239,7 +241,8 @@ class Registry:
         raise ValueError(
             f"This {self.kind} cannot be written to a configuration: it has neither a name nor a "
             "get_config() "
-            f"method. Define it as a named function or a class and register it. Received: {obj!r}"
+            "method. Define it as a named function or a class and register it. "
+            f"Received: {brief(obj)}"
         )
 
     def _described(self, obj: Any) -> dict[str, Any]:
@@ -277,7 +280,7 @@ class Registry:
             raise ValueError(
                 f"The configuration of {_an(self.kind)} must be a name or a dict with the keys "
                 "'class_name' and "
-                f"'config'. Received: {config!r}"
+                f"'config'. Received: {brief(config)}"
             )
         name, arguments = config["class_name"], config.get("config")
         if name == "function" and isinstance(arguments, str):  # Keras 3's way to write a function
@@ -286,7 +289,8 @@ class Registry:
             arguments = {}
         if not isinstance(arguments, Mapping):
             raise ValueError(
-                f"The 'config' of {_an(self.kind)} must be a dict. Received: config={arguments!r}"
+                f"The 'config' of {_an(self.kind)} must be a dict. "
+                f"Received: config={brief(arguments)}"
             )
         entry = self._find(name.rpartition(">")[2])  # Keras writes custom objects as "Package>Name"
         with sharing():
@@ -315,7 +319,7 @@ class Registry:
             raise ValueError(
                 f"This {self.kind} shares the name {name!r} with a registered one and would be "
                 "read back as that. "
-                f"Give it another name. Received: {entry!r}"
+                f"Give it another name. Received: {brief(entry)}"
             )
         return name
 
@@ -340,7 +344,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     else:
         once = {_fold(each): each for each in known}  # dense, and not Dense as well
         hint = f"Known names: {', '.join(once.values())}."
-    return f"Unknown {kind}. {hint} Received: {name!r}"
+    return f"Unknown {kind}. {hint} Received: {brief(name)}"
 
 
 def snake_case(name: str) -> str:

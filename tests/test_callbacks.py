@@ -207,6 +207,13 @@ def test_infinite_gradients():
     assert "in the gradient of zero/" in guard.cause and "while the loss is" in guard.cause
 
 
+def test_nobody_looks_for_nan_after_a_training_that_failed():
+    made = model()
+    with pytest.raises(RuntimeError, match="lights out"):
+        fit(made, callbacks.TerminateOnNaN(), PowerCut())
+    assert made.on_nonfinite is None
+
+
 def test_nothing_happens_while_all_is_well():
     first, second = model(), model()
     guard = callbacks.TerminateOnNaN()
@@ -342,6 +349,29 @@ def test_a_training_that_was_stopped_early_stays_stopped(tmp_path):
         train(PowerCut())
     resumed, again = train()
     assert epochs == again == [0, 1, 2, 3] and equal(whole, resumed)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [callbacks.LearningRateScheduler(lambda epoch: 0.1), callbacks.ReduceLROnPlateau("loss")],
+)
+def test_schedules_are_not_replaced_silently(callback):
+    made = model()
+    schedule = mg.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    made.compile(mg.optimizers.SGD(schedule), "mse")
+    before = made.get_weights()
+    with pytest.raises(TypeError, match=r"sets the learning rate, .* no schedule.*Exponential"):
+        fit(made, callback)
+    assert equal(made.get_weights(), before) and made.optimizer.get_rate() is schedule
+
+
+def test_the_best_weights_are_those_that_were_evaluated_and_no_averages():
+    made = model()
+    made.compile(mg.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5), "mse")
+    stop = callbacks.EarlyStopping("val_loss", restore_best_weights=True, patience=9)
+    history = fit(made, stop, epochs=4, validation_data=(X, Y)).history
+    assert made.evaluate(X, Y, verbose=0) == pytest.approx(min(history["val_loss"]), rel=1e-6)
+    assert equal(made.get_weights(), stop.best_weights)
 
 
 # --------------------------------------------------------------------------- errors

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.benchmarks.applications import Application, Name
 from minigrad.kernels.geometry import same_padding
 
 Array: TypeAlias = NDArray[np.float32]
@@ -158,7 +159,7 @@ class Network:
         return x, labels, [*weights, dense, np.zeros(CLASSES, np.float32)]
 
 
-Case: TypeAlias = Convolution | Network
+Case: TypeAlias = Convolution | Network | Application
 
 
 def wall_time(step: Callable[[], object]) -> float:
@@ -214,9 +215,12 @@ def case_of(key: str) -> Case:
     """Return the case with this key."""
     if "x" not in key:
         return Convolution.parse(key)
-    images, filters, batch = key.split()
-    size, channels = images.split("x")
-    return Network(int(size), int(channels), tuple(map(int, filters.split(","))), int(batch))
+    first, second, batch = key.split()
+    if "Tiny" in first:
+        size, channels = second.split("x")
+        return Application(cast(Name, first), int(size), int(channels), int(batch))
+    size, channels = first.split("x")
+    return Network(int(size), int(channels), tuple(map(int, second.split(","))), int(batch))
 
 
 def _normal(rng: np.random.Generator, scale: float, *shape: int) -> Array:

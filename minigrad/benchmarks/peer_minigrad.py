@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 import minigrad as mg
-from minigrad.benchmarks.cases import CLASSES, Convolution, Job, Network, wall_time
+from minigrad.benchmarks.applications import Application
+from minigrad.benchmarks.cases import CLASSES, Array, Convolution, Job, Network, wall_time
 
 
 class Peer:
@@ -49,16 +51,9 @@ class Peer:
 
         return Job(step, lambda: [tensor.numpy() for tensor in step()], self._clock)
 
-    def training(self, network: Network) -> Job:
+    def training(self, network: Network | Application) -> Job:
         """Return a training step."""
-        x, labels, weights = network.arrays()
-        layers: list[mg.layers.Layer] = []
-        for filters in network.filters:
-            layers += [mg.layers.SeparableConv2D(filters, 3, padding="same", activation="relu")]
-        layers += [mg.layers.GlobalAveragePooling2D(), mg.layers.Dense(CLASSES)]
-        model = mg.Sequential(layers)
-        model.build((None, *x.shape[1:]))
-        model.set_weights(weights)
+        x, labels, model = _model(network)
         model.to(self._device)
         model.compile(
             mg.optimizers.Adam(network.learning_rate, epsilon=network.epsilon),
@@ -78,6 +73,26 @@ class Peer:
             mg.tensor(arrays[name], requires_grad=requires_grad, device=self._device)
             for name in ("x", "depthwise", "pointwise", "bias")
         ]
+
+
+def _model(network: Network | Application) -> tuple[Array, NDArray[np.int64], mg.Model]:
+    """Return images, labels, and the model with its weights."""
+    if isinstance(network, Application):
+        x, labels, named = network.arrays()
+        make = getattr(mg.applications, network.name)
+        model: mg.Model = make(x.shape[1:], classifier_activation=None, classes=network.classes)
+        for name, values in named.items():
+            model.get_layer(name).set_weights(values)
+        return x, labels, model
+    x, labels, weights = network.arrays()
+    layers: list[mg.layers.Layer] = []
+    for filters in network.filters:
+        layers += [mg.layers.SeparableConv2D(filters, 3, padding="same", activation="relu")]
+    layers += [mg.layers.GlobalAveragePooling2D(), mg.layers.Dense(CLASSES)]
+    model = mg.Sequential(layers)
+    model.build((None, *x.shape[1:]))
+    model.set_weights(weights)
+    return x, labels, model
 
 
 def _convolve(case: Convolution, inputs: list[mg.Tensor]) -> mg.Tensor:

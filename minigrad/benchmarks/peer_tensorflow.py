@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import keras
 import tensorflow as tf
 
+from minigrad.benchmarks.applications import EPSILON, MOMENTUM, Application, Step
 from minigrad.benchmarks.cases import CLASSES, Convolution, Job, Network
 
 
@@ -48,16 +50,9 @@ class Peer:
         convolve = tf.function(compute)
         return Job(convolve, lambda: [tensor.numpy() for tensor in convolve()])
 
-    def training(self, network: Network) -> Job:
+    def training(self, network: Network | Application) -> Job:
         """Return a training step: ``train_on_batch``, as in minigrad."""
-        x, labels, weights = network.arrays()
-        layers: list[Any] = [keras.Input(x.shape[1:])]
-        for filters in network.filters:
-            layers += [keras.layers.SeparableConv2D(filters, 3, padding="same")]
-            layers += [keras.layers.ReLU()]
-        layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(CLASSES)]
-        model = keras.Sequential(layers)
-        model.set_weights(weights)
+        x, labels, model = _model(network)
         model.compile(
             keras.optimizers.Adam(network.learning_rate, epsilon=network.epsilon),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -72,6 +67,48 @@ class Peer:
 def channels_last() -> Peer:
     """Return TensorFlow; on the CPU it knows channels last only."""
     return Peer()
+
+
+def _model(network: Network | Application) -> tuple[Any, Any, Any]:
+    """Return images, labels, and the model with its weights."""
+    if isinstance(network, Application):
+        x, labels, named = network.arrays()
+        found = {"images": keras.Input(x.shape[1:])}
+        for step in network.steps():
+            inputs = [found[name] for name in step.inputs]
+            found[step.name] = _layer(step)(inputs if step.kind == "add" else inputs[0])
+        model = keras.Model(found["images"], found["vote"])
+        for name, values in named.items():
+            model.get_layer(name).set_weights(values)
+        return x, labels, model
+    x, labels, weights = network.arrays()
+    layers: list[Any] = [keras.Input(x.shape[1:])]
+    for filters in network.filters:
+        layers += [keras.layers.SeparableConv2D(filters, 3, padding="same")]
+        layers += [keras.layers.ReLU()]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(CLASSES)]
+    model = keras.Sequential(layers)
+    model.set_weights(weights)
+    return x, labels, model
+
+
+def _layer(step: Step) -> Any:
+    words = {"strides": step.stride, "padding": "same", "name": step.name}
+    options = {**words, "use_bias": False}
+    make: dict[str, Callable[[], Any]] = {
+        "stem": lambda: keras.layers.Conv2D(step.after, 3, **options),
+        "shortcut": lambda: keras.layers.Conv2D(step.after, 1, **options),
+        "separable": lambda: keras.layers.SeparableConv2D(step.after, 3, **options),
+        "normalize": lambda: keras.layers.BatchNormalization(
+            momentum=MOMENTUM, epsilon=EPSILON, name=step.name
+        ),
+        "relu": lambda: keras.layers.ReLU(name=step.name),
+        "pool": lambda: keras.layers.MaxPooling2D(3, **words),
+        "add": lambda: keras.layers.Add(name=step.name),
+        "average": lambda: keras.layers.GlobalAveragePooling2D(name=step.name),
+        "vote": lambda: keras.layers.Dense(step.after, name=step.name),
+    }
+    return make[step.kind]()
 
 
 def _inputs(case: Convolution) -> list[Any]:

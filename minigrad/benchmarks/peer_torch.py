@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from minigrad.benchmarks.cases import CLASSES, Array, Convolution, Job, Network, wall_time
+from minigrad.benchmarks import peer_torch_models
+from minigrad.benchmarks.applications import Application
+from minigrad.benchmarks.cases import Array, Convolution, Job, Network, wall_time
 
 
 class Peer:
@@ -65,24 +67,10 @@ class Peer:
 
         return Job(step, results, self._clock)
 
-    def training(self, network: Network) -> Job:
+    def training(self, network: Network | Application) -> Job:
         """Return a training step: a loop's body as PyTorch's tutorials write it."""
-        images, classes, weights = network.arrays()
+        images, classes, model = peer_torch_models.build(network)
         x, labels = self._images(images), torch.from_numpy(classes).to(self._device)
-        layers: list[Any] = []
-        channels = network.channels
-        for filters in network.filters:
-            layers += [
-                nn.Conv2d(channels, channels, 3, padding="same", groups=channels, bias=False),
-                nn.Conv2d(channels, filters, 1),
-                nn.ReLU(),
-            ]
-            channels = filters
-        layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, CLASSES)]
-        model = nn.Sequential(*layers)
-        with torch.no_grad():
-            for parameter, weight in zip(model.parameters(), weights, strict=True):
-                parameter.copy_(torch.from_numpy(_weight(weight)))
         model = model.to(device=self._device, memory_format=self._memory_format)
         loss_of = nn.CrossEntropyLoss()
         optimizer = torch.optim.Adam(model.parameters(), network.learning_rate, eps=network.epsilon)
@@ -94,7 +82,11 @@ class Peer:
             optimizer.step()
             return float(loss.item())
 
-        return Job(step, lambda: [np.array([step() for _ in range(3)])], self._clock)
+        def results() -> list[Any]:
+            with peer_torch_models.exactly(model):
+                return [np.array([step() for _ in range(3)])]
+
+        return Job(step, results, self._clock)
 
     def _inputs(self, case: Convolution) -> list[Any]:
         arrays = case.arrays()
@@ -162,12 +154,3 @@ def _between_events(step: Callable[[], object]) -> float:
     last.record()
     last.synchronize()
     return float(first.elapsed_time(last)) / 1e3
-
-
-def _weight(array: Array) -> Array:
-    """Return a weight of Keras in PyTorch's shape."""
-    if array.ndim == 4 and array.shape[:2] == (1, 1):
-        return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
-    if array.ndim == 4:
-        return np.ascontiguousarray(array.transpose(2, 3, 0, 1))
-    return np.ascontiguousarray(array.T)

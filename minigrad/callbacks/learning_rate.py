@@ -48,6 +48,10 @@ class LearningRateScheduler(Callback):
         except (TypeError, ValueError):
             self._takes_rate = False
 
+    def on_train_begin(self, logs: Logs) -> None:
+        """Look whether the rate is a number; TypeError if it is a schedule of its own."""
+        _expect_number(self)
+
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
         """Set the rate.
 
@@ -122,7 +126,8 @@ class ReduceLROnPlateau(Monitor):
         self.best = self.worst
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Start anew."""
+        """Start anew; TypeError if the rate is a schedule and not a number."""
+        _expect_number(self)
         self._start()
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -154,3 +159,13 @@ class ReduceLROnPlateau(Monitor):
         """Go on from the state of another run."""
         self.wait, self.cooling = state["wait"], state["cooling"]
         self.best = float.fromhex(state["best"])
+
+
+def _expect_number(callback: Callback) -> None:
+    """Raise TypeError if the callback would silently put a number in place of a schedule."""
+    rate = callback.model.optimizer.get_rate()
+    if callable(rate):
+        raise TypeError(
+            f"{type(callback).__name__} sets the learning rate, so the optimizer must have a "
+            f"number for it and no schedule. Received: learning_rate={rate!r}"
+        )

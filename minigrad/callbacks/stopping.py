@@ -27,7 +27,8 @@ class EarlyStopping(Monitor):
     baseline : float, optional
         Only what is better than this counts as progress.
     restore_best_weights : bool
-        Give the model the weights of its best epoch at the end.
+        Give the model the weights of its best epoch at the end: those that were evaluated, also
+        if the optimizer has averages of them (`use_ema`), as in Keras.
     start_from_epoch : int
         Epochs before it are not looked at.
 
@@ -144,7 +145,7 @@ class TerminateOnNaN(Callback):
         self.cause: str | None = None
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Ask the model to look at every loss and gradient."""
+        """Ask the model to look at every loss and gradient, until `fit` ends."""
         self.cause = None
         self._epoch = 0
         self.model.on_nonfinite = self._stop
@@ -156,10 +157,6 @@ class TerminateOnNaN(Callback):
     def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
         """Remember the batch."""
         self._batch = batch
-
-    def on_train_end(self, logs: Logs) -> None:
-        """Look no longer."""
-        self.model.on_nonfinite = None
 
     def _stop(self, cause: str) -> None:
         self.cause = cause

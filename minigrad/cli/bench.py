@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from minigrad.benchmarks.applications import APPLICATIONS
 from minigrad.benchmarks.cases import (
     GPU_BATCHES,
     KINDS,
@@ -124,6 +125,8 @@ def _cases(
             cases += [(kind, case) for case in convolutions]
         elif not given_only:
             cases += [(kind, case) for case in _listed(NETWORKS, device)]
+            if device == "cpu":  # no kernels for a GPU: Conv2D
+                cases += [(kind, case) for case in APPLICATIONS]
     if not cases:
         raise Problem("--only training and --given-only leave nothing to measure")
     return cases

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import activations, constraints, initializers, regularizers
+from minigrad._brief import brief
 from minigrad.layers.shapes import Shape, to_shape
 
 __all__ = ["flag", "full_input_shape", "plain", "resolve"]
@@ -61,7 +62,9 @@ def flag(value: Any, name: str) -> bool:
         Unless it is a bool already: 'no' and None say something else than they mean.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"The `{name}` argument must be True or False. Received: {name}={value!r}")
+        raise TypeError(
+            f"The `{name}` argument must be True or False. Received: {name}={brief(value)}"
+        )
     return bool(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import flag, resolve
 from minigrad.layers.base import Layer, Parameter
@@ -61,8 +62,9 @@ class BatchNormalization(Layer):
     -----
     Input and output: (N, ..., C, ...), in the layer's dtype. An empty batch changes no average.
 
-    The variance is that of the batch itself (divided by N), also in the moving average. (Keras 2
-    divides by N - 1 there for float32 images, and only there.)
+    The variance is that of the batch itself (divided by N, the numbers of a channel), also in the
+    moving average: the biased one, as in Keras 3 and in tf_keras' unfused kernel. The fused kernel
+    that tf_keras takes for images (4 axes) multiplies it by N / (N - 1) in the moving average.
 
     https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/layers/BatchNormalization,
     S. Ioffe and C. Szegedy, 2015, https://arxiv.org/abs/1502.03167
@@ -140,7 +142,7 @@ class BatchNormalization(Layer):
         self.momentum = _number(momentum, "momentum", 0.0, 1.0)
         self.epsilon = _number(epsilon, "epsilon", 0.0, math.inf)
         if self.epsilon == 0.0:
-            raise ValueError(f"epsilon must be greater than 0. Received: epsilon={epsilon!r}")
+            raise ValueError(f"epsilon must be greater than 0. Received: epsilon={brief(epsilon)}")
         self.center = flag(center, "center")
         self.scale = flag(scale, "scale")
         resolve(
@@ -225,7 +227,7 @@ def _axis(value: Any) -> int:
         value = value[0]
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    raise ValueError(f"axis must be one integer. Received: axis={value!r}")
+    raise ValueError(f"axis must be one integer. Received: axis={brief(value)}")
 
 
 def _number(value: Any, name: str, low: float, high: float) -> float:
@@ -233,7 +235,7 @@ def _number(value: Any, name: str, low: float, high: float) -> float:
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not real or not low <= value <= high or value == math.inf:
         raise ValueError(
-            f"{name} must be a number from {low} to {high}. Received: {name}={value!r}"
+            f"{name} must be a number from {low} to {high}. Received: {name}={brief(value)}"
         )
     return float(value)
 

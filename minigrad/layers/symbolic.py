@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import no_grad
 from minigrad.layers.shapes import Shape
 
 if TYPE_CHECKING:
     from minigrad.layers.base import Layer
 
-__all__ = ["LayerCall", "Symbol", "holds_symbols", "map_structure", "output_shapes", "trace"]
+__all__ = [
+    "LayerCall",
+    "Symbol",
+    "holds_symbols",
+    "map_structure",
+    "output_shapes",
+    "shapes_on_zeros",
+    "trace",
+]
 
 
 class Symbol:
@@ -144,7 +153,7 @@ def trace(layer: Layer, inputs: Any, words: Mapping[str, Any]) -> Any:
     if isinstance(found, dict):
         raise TypeError(
             f"A layer that is called on symbols must return a tensor or a list of tensors. "
-            f"Received: layer {layer.name!r} returned a dict with the keys {list(found)}"
+            f"Received: layer {brief(layer.name)} returned a dict with the keys {list(found)}"
         )
     if isinstance(found, list):
         call.outputs = [Symbol(shape, layer.dtype, call, i) for i, shape in enumerate(found)]
@@ -171,15 +180,29 @@ def output_shapes(layer: Layer, shapes: Any, words: Mapping[str, Any] | None = N
     except NotImplementedError:
         if not layer.built:
             raise
+    return shapes_on_zeros(layer, shapes, words)
+
+
+def shapes_on_zeros(layer: Layer, shapes: Any, words: Mapping[str, Any] | None = None) -> Any:
+    """Return the shapes of what a layer makes of one example of zeros, with the batch of `shapes`.
+
+    Raises
+    ------
+    ValueError
+        If a size other than the batch is not known, or the layer cannot work with the shapes.
+    """
     parts = shapes if isinstance(shapes, list) else [shapes]
-    if any(None in shape[1:] for shape in parts):
+    if any(not shape or None in shape[1:] for shape in parts):
         raise ValueError(
-            f"Layer {layer.name!r} does not define compute_output_shape(), so it must be called to "
-            f"know its output, and all sizes but the batch must be known. Received: {shapes}"
+            f"Layer {layer.name!r} must be called to know its output, since it does not define "
+            "compute_output_shape(), and so all sizes but the first, the batch, must be known. "
+            f"Received: input_shape={shapes}"
         )
     zeros = [np.zeros((1, *shape[1:]), layer.dtype) for shape in parts]
-    with no_grad(), np.errstate(all="ignore"):  # the logarithm of these zeros is nobody's worry
-        found = layer(zeros if isinstance(shapes, list) else zeros[0], **(words or {}))
-    for each in layer._tree():
-        each._call_losses = []
+    try:
+        with no_grad(), np.errstate(all="ignore"):  # the logarithm of zero is nobody's worry
+            found = layer(zeros if isinstance(shapes, list) else zeros[0], **(words or {}))
+    finally:
+        for each in layer._tree():
+            each._call_losses = []
     return map_structure(lambda tensor: (parts[0][0], *tensor.shape[1:]), found)

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 
 __all__ = [
     "Batch",
     "Data",
+    "Inputs",
+    "Ports",
     "Several",
     "as_array",
-    "as_examples",
     "as_inputs",
     "batch_size_of",
     "check_finite",
     "count",
+    "one_each",
 ]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Inputs: TypeAlias = "Array | Several"
-Batch: TypeAlias = "tuple[Inputs, Array, Array | None]"
+Batch: TypeAlias = "tuple[Inputs, Inputs, Inputs | None]"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The names of what goes into a model and what comes out of it.
+
+    Attributes
+    ----------
+    inputs : tuple of str, or None
+        None if the model takes what its own `call` takes: one array, or a list of arrays.
+    outputs : tuple of str
+    """
+
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True)
 class Several:
-    """Arrays with the same examples, for a model with several inputs; indexed all at once."""
+    """Arrays with the same examples, for several inputs or outputs; indexed all at once."""
 
     parts: tuple[Array, ...]
 
@@ -54,23 +72,24 @@ class Data:
     ----------
     x : ndarray or Several
         One example per index of the first axis.
-    y : ndarray
+    y : ndarray or Several
         One target per example.
-    sample_weight : ndarray or None
-        One number >= 0 per example.
+    sample_weight : ndarray, Several or None
+        One number >= 0 per example; Several has other ones for each output.
     """
 
     x: Inputs
-    y: Array
-    sample_weight: Array | None = None
+    y: Inputs
+    sample_weight: Inputs | None = None
 
     @classmethod
     def of(
-        cls, x: Any, y: Any, sample_weight: Any = None, prefix: str = "", inputs: int = 1
+        cls, x: Any, y: Any, sample_weight: Any = None, prefix: str = "", ports: Ports | None = None
     ) -> Data:
         """Check arrays and put them together; `prefix` goes before their names in errors.
 
-        A model that takes several inputs needs a list of as many arrays for `x`.
+        A model with several inputs (outputs) needs as many arrays for `x` (`y`): a list, or a dict
+        by their names.
 
         Raises
         ------
@@ -82,7 +101,9 @@ class Data:
         first, second = f"{prefix}x", f"{prefix}y"
         if y is None:
             raise ValueError(f"{second} is missing: a model learns from examples and targets.")
-        examples, targets = as_inputs(x, first, inputs), as_array(y, second)
+        ports = ports or Ports()
+        examples = as_inputs(x, first, ports.inputs)
+        targets = _gathered(y, second, ports.outputs, as_array)
         if len(examples) != len(targets):
             raise ValueError(
                 f"{first} and {second} must have the same length. "
@@ -90,15 +111,13 @@ class Data:
             )
         if not len(examples):
             raise ValueError(f"There are no examples. Received: {first}.shape={examples.shape}")
-        if isinstance(examples, Several):
-            for place, part in enumerate(examples.parts):
-                check_finite(part, f"{first}[{place}]")
-        else:
-            check_finite(examples, first)
+        check_finite(examples, first)
         check_finite(targets, second)
         weights = None
         if sample_weight is not None:
-            weights = _weights(sample_weight, len(examples), f"{prefix}sample_weight")
+            weights = _weights(
+                sample_weight, len(examples), f"{prefix}sample_weight", ports.outputs
+            )
         return cls(examples, targets, weights)
 
     def __len__(self) -> int:
@@ -123,11 +142,35 @@ class Data:
         if not 0 < cut < len(self):
             raise ValueError(
                 "validation_split must leave at least one example to train on and one to validate "
-                f"with. Received: validation_split={fraction!r} of {len(self)} examples"
+                f"with. Received: validation_split={brief(fraction)} of {len(self)} examples"
             )
         w = self.sample_weight
         head = Data(self.x[:cut], self.y[:cut], None if w is None else w[:cut])
         return head, Data(self.x[cut:], self.y[cut:], None if w is None else w[cut:])
+
+
+def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") -> list[Any]:
+    """Return what is meant for each name: of a list in their order, of a dict by their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else, or if one is missing or too many.
+    """
+    if isinstance(value, Mapping) and set(value) == set(names):
+        return [value[each] for each in names]
+    if isinstance(value, (list, tuple)) and len(value) == len(names):
+        return list(value)
+    found = type(value).__name__
+    if isinstance(value, (list, tuple)):
+        found += f" of length {len(value)}"
+    if isinstance(value, Mapping):
+        found += f" with {brief([*value])}"
+    kind = ValueError if isinstance(value, Mapping) else TypeError
+    raise kind(
+        f"{name} must be a list of {len(names)} {what}, or a dict, with one for each of "
+        f"{brief([*names])}. Received: {found}"
+    )
 
 
 def as_array(value: Any, name: str) -> Array:
@@ -140,9 +183,7 @@ def as_array(value: Any, name: str) -> Array:
     ValueError
         If it is a single number.
     """
-    several = isinstance(value, (list, tuple)) and any(
-        isinstance(part, Tensor) or (isinstance(part, np.ndarray) and part.ndim) for part in value
-    )
+    several = _holds_arrays(value)
     if several or value is None or isinstance(value, (Mapping, Iterator, str, bytes)):
         hint = " Join a list of arrays with np.stack." if several else ""
         raise TypeError(
@@ -165,43 +206,59 @@ def as_array(value: Any, name: str) -> Array:
     return array
 
 
-def as_examples(value: Any, name: str) -> Array:
-    """Return `value` as an array of numbers; Python's integers, without a dtype, become floats."""
-    array = as_array(value, name)
-    if array.dtype.kind in "iu" and not hasattr(value, "dtype"):
-        return array.astype(config.floatx())
-    return array
+def as_inputs(value: Any, name: str, names: tuple[str, ...] | None = None) -> Inputs:
+    """Return what a model with such inputs takes: an array, or several of one length.
 
-
-def as_inputs(value: Any, name: str, inputs: int = 1) -> Inputs:
-    """Return what a model with so many inputs takes: an array, or several of one length.
+    Python's integers, which have no dtype, become floats.
 
     Raises
     ------
     TypeError
         If it is something else, or not one array for each input.
     ValueError
-        If lengths differ.
+        If lengths or names differ.
     """
-    if inputs == 1:
-        return as_examples(value, name)
-    if not isinstance(value, (list, tuple)) or len(value) != inputs:
-        length = f" of length {len(value)}" if isinstance(value, (list, tuple)) else ""
-        raise TypeError(
-            f"{name} must be a list of {inputs} arrays, one for each input of the model. "
-            f"Received: {type(value).__name__}{length}"
-        )
-    parts = tuple([as_examples(part, f"{name}[{i}]") for i, part in enumerate(value)])
+
+    def examples(value: Any, name: str) -> Array:
+        array = as_array(value, name)
+        if array.dtype.kind in "iu" and not hasattr(value, "dtype"):
+            return array.astype(config.floatx())
+        return array
+
+    if names is None and _holds_arrays(value) and len(value) > 1:
+        names = tuple(map(str, range(len(value))))
+    return _gathered(value, name, names or ("",), examples)
+
+
+def _gathered(
+    value: Any, name: str, names: tuple[str, ...], convert: Callable[[Any, str], Array]
+) -> Inputs:
+    """Return one array, or one for each name."""
+    if len(names) == 1 and not (isinstance(value, Mapping) and any(names)):
+        return convert(value, name)
+    given = one_each(value, names, name)
+    keys = names if isinstance(value, Mapping) else range(len(names))
+    parts = tuple([convert(p, f"{name}[{key!r}]") for p, key in zip(given, keys, strict=True)])
     if len({len(part) for part in parts}) > 1:
         raise ValueError(
             f"All arrays in {name} must have the same length. "
             f"Received: lengths {', '.join(str(len(part)) for part in parts)}"
         )
-    return Several(parts)
+    return Several(parts) if len(parts) > 1 else parts[0]
 
 
-def check_finite(array: Array, name: str) -> None:
+def _holds_arrays(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(part, Tensor) or (isinstance(part, np.ndarray) and part.ndim) for part in value
+    )
+
+
+def check_finite(array: Inputs, name: str) -> None:
     """Raise ValueError if there is a NaN or an infinity: how many, and where the first is."""
+    if isinstance(array, Several):
+        for place, part in enumerate(array.parts):
+            check_finite(part, f"{name}[{place}]")
+        return
     if array.dtype.kind != "f":
         return
     bad = ~np.isfinite(array)
@@ -224,7 +281,7 @@ def count(value: Any, name: str, minimum: int = 1) -> int:
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
         return int(value)
-    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={value!r}")
+    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
 
 
 def batch_size_of(value: Any) -> int:
@@ -232,7 +289,24 @@ def batch_size_of(value: Any) -> int:
     return 32 if value is None else count(value, "batch_size")
 
 
-def _weights(value: Any, length: int, name: str) -> Array:
+def _weights(value: Any, length: int, name: str, outputs: tuple[str, ...]) -> Inputs:
+    """Return weights for all outputs together, or for each one of its own."""
+    own = isinstance(value, Mapping) or (
+        isinstance(value, (list, tuple)) and any(part is None or np.ndim(part) for part in value)
+    )
+    if not own or len(outputs) == 1:
+        return _one_weight(value, length, name)
+    parts = zip(one_each(value, outputs, name), outputs, strict=True)
+    ones = np.ones(length)
+    return Several(
+        tuple(
+            ones if part is None else _one_weight(part, length, f"{name}[{each!r}]")
+            for part, each in parts
+        )
+    )
+
+
+def _one_weight(value: Any, length: int, name: str) -> Array:
     weights = as_array(value, name)
     if weights.shape != (length,):
         raise ValueError(

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
 from minigrad.layers.naming import auto_name
 from minigrad.layers.shapes import Shape, shape_of
 from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
+from minigrad.models.data import one_each
 from minigrad.models.model import Model
 from minigrad.models.summary import layer_macs
 
@@ -63,6 +65,7 @@ class Functional(Model):
         trainable = kwargs.pop("trainable", True)
         super().__init__(name=auto_name(Model) if name is None else name, **kwargs)
         self.inputs, self.outputs = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
+        self.input_names, self.output_names = _names(self.inputs), _names(self.outputs)
         self._calls = _order(_flat(self.inputs), _flat(self.outputs))
         self._layers = list({id(call.layer): call.layer for call in self._calls}.values())
         for layer_name, times in Counter(layer.name for layer in self._layers).items():
@@ -99,6 +102,14 @@ class Functional(Model):
     def output_shape(self) -> Any:
         """The shape of the output, or a list of shapes."""
         return map_structure(lambda symbol: symbol.shape, self.outputs)
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs; several inputs come in a list, or in a dict by their names."""
+        if isinstance(inputs, Mapping):
+            inputs = one_each(inputs, _names(self.inputs), f"The input of the model '{self.name}'")
+            if isinstance(self.inputs, Symbol):
+                (inputs,) = inputs
+        return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:
         """Check the shape; the weights exist already."""
@@ -240,15 +251,30 @@ def _flat(structure: Any, single: Any = Symbol) -> list[Any]:
 
 
 def _symbols(value: Any, what: str) -> Any:
-    """Return a symbol or a list of symbols."""
+    """Return a symbol or a list of two at least."""
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        (value,) = value
     if isinstance(value, Symbol):
         return value
     if isinstance(value, (list, tuple)) and value and all(isinstance(x, Symbol) for x in value):
         return list(value)
     raise TypeError(
         f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
-        f"first, calling layers on it the others. Received: {what}={value!r}"
+        f"first, calling layers on it the others. Received: {what}={brief(value)}"
     )
+
+
+def _names(symbols: Any) -> tuple[str, ...]:
+    """Return the names of the layers that symbols come from; a number makes equal ones differ."""
+    found: list[str] = []
+    for symbol in _flat(symbols):
+        name = wanted = symbol.source.layer.name
+        number = 0
+        while name in found:
+            number += 1
+            name = f"{wanted}_{number}"
+        found.append(name)
+    return tuple(found)
 
 
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
@@ -256,11 +282,12 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
     for symbol in inputs:
         if not isinstance(symbol.source.layer, InputLayer):
             raise ValueError(
-                f"The inputs of a model must come from mg.Input. Received: {symbol!r}; a model "
+                "The inputs of a model must come from mg.Input. "
+                f"Received: {brief(symbol)}; a model "
                 "from the middle of a network needs an Input of its own and new calls"
             )
     if len({id(symbol) for symbol in inputs}) < len(inputs):
-        raise ValueError(f"An input was given twice. Received: inputs={inputs!r}")
+        raise ValueError(f"An input was given twice. Received: inputs={brief(inputs)}")
     given = [symbol.source for symbol in inputs]
     order: dict[int, LayerCall] = {id(call): call for call in given}
     waiting = [(symbol.source, False) for symbol in reversed(outputs)]
@@ -271,7 +298,7 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         if call.inputs is None:
             raise ValueError(
                 f"The outputs depend on the input {call.layer.name!r}, which is not among the "
-                f"inputs of the model. Received: inputs={inputs!r}"
+                f"inputs of the model. Received: inputs={brief(inputs)}"
             )
         if done:
             order[id(call)] = call

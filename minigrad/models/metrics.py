@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minigrad import metrics as registry
-from minigrad.autograd import Tensor
-from minigrad.models.data import Array
+from minigrad._brief import brief
+from minigrad.models.data import Inputs, Several, one_each
 
 __all__ = ["Metrics"]
 
 
 class Metrics:
-    """The mean loss over the examples, and what is reported beside it.
+    """The mean losses over the examples, and what is reported beside them.
 
     Parameters
     ----------
     wanted : list of str, dict, Metric or callable, optional
         A function gets ``(y_true, y_pred)`` and returns one number per example; its mean is
-        reported.
+        reported. For several outputs a list of such lists, or a dict by their names.
+    outputs : tuple of str
+        The names of several outputs; they become part of the names of the metrics.
+    losses : list of str
+        The names of their losses.
 
     Raises
     ------
@@ -30,58 +35,87 @@ class Metrics:
         For unknown names, and if two metrics have the same name.
     """
 
-    def __init__(self, wanted: Any = None) -> None:
-        if wanted is None:
-            wanted = []
-        if not isinstance(wanted, (list, tuple)):
-            raise TypeError(f"metrics must be a list. Received: metrics={wanted!r}")
-        self._loss = self._examples = 0.0
+    def __init__(
+        self, wanted: Any = None, outputs: tuple[str, ...] = (), losses: Iterable[str] = ()
+    ) -> None:
+        self._losses = dict.fromkeys(["loss", *losses], 0.0)
+        self._examples = 0.0
+        self._places: list[int | None] = []  # which output each metric looks at
         self._parts: dict[str, registry.Metric] = {}
+        if not outputs:
+            self._add(wanted, None, "")
+            return
+        if isinstance(wanted, Mapping):  # outputs without metrics may be left out
+            wanted = {**dict.fromkeys(outputs), **wanted}
+        each = (
+            [None] * len(outputs)
+            if wanted is None
+            else one_each(wanted, outputs, "metrics", "lists")
+        )
+        for place, (name, own) in enumerate(zip(outputs, each, strict=True)):
+            single = own is not None and not isinstance(own, (list, tuple))
+            self._add([own] if single else own, place, f"{name}_")
+
+    def _add(self, wanted: Any, place: int | None, prefix: str) -> None:
+        if wanted is None:
+            return
+        if not isinstance(wanted, (list, tuple)):
+            raise TypeError(f"metrics must be a list. Received: metrics={brief(wanted)}")
         for each in wanted:
             part = registry.get(each)
             if part is None or isinstance(part, registry.Mean):
                 raise ValueError(
-                    f"A metric must compare targets and outputs. Received: {each!r} in "
+                    f"A metric must compare targets and outputs. Received: {brief(each)} in "
                     f"metrics={wanted!r}"
                 )
             if np.ndim(part.result()):
                 raise ValueError(
-                    f"A model reports one number for each metric. Received: {part!r}, whose result "
+                    "A model reports one number for each metric. "
+                    f"Received: {brief(part)}, whose result "
                     "is an array"
                 )
-            if part.name in self._parts or part.name == "loss":
+            if isinstance(each, str):
+                part.name = each  # reported as it was asked for, "mae" for instance, as by Keras
+            name = prefix + part.name
+            if name in self.names or part in self._parts.values():
                 raise ValueError(
-                    f"Every metric needs a name of its own, and not 'loss'. Received: {part.name!r}"
+                    f"Every metric needs a name of its own, and not 'loss'. Received: {brief(name)}"
                     f" in metrics={wanted!r}"
                 )
-            self._parts[part.name] = part
+            self._parts[name] = part
+            self._places.append(place)
 
     @property
     def names(self) -> list[str]:
-        """``"loss"`` and the names of the metrics, in the order in which they were given."""
-        return ["loss", *self._parts]
+        """The names of the losses and of the metrics, in the order in which they were given."""
+        return [*self._losses, *self._parts]
 
-    @property
-    def parts(self) -> list[Any]:
-        """The metrics, without the loss."""
-        return list(self._parts.values())
+    def parts(self, place: int | None = None) -> list[Any]:
+        """Return the metrics of an output, without the loss."""
+        pairs = zip(self._parts.values(), self._places, strict=True)
+        return [part for part, each in pairs if each == place]
 
-    def update_state(self, loss: float, y: Array, outputs: Tensor) -> None:
+    def update_state(self, losses: Mapping[str, float], y: Inputs, outputs: Any) -> None:
         """Count a batch."""
-        for part in self._parts.values():
-            part.update_state(y, outputs)
-        self._loss += loss * len(y)
+        for part, place in zip(self._parts.values(), self._places, strict=True):
+            if isinstance(y, Several):
+                part.update_state(y.parts[place or 0], outputs[place])
+            else:
+                part.update_state(y, outputs)
+        for name, loss in losses.items():
+            self._losses[name] += loss * len(y)
         self._examples += len(y)
 
     def results(self) -> dict[str, float]:
         """Return the values so far by name; 0 before the first batch."""
-        found = {"loss": self._loss / max(self._examples, 1.0)}
+        number = max(self._examples, 1.0)
+        found = {name: total / number for name, total in self._losses.items()}
         for name, part in self._parts.items():
             found[name] = float(part.result())
         return found
 
     def reset_state(self) -> None:
         """Forget what was counted."""
-        self._loss = self._examples = 0.0
+        self._losses, self._examples = dict.fromkeys(self._losses, 0.0), 0.0
         for part in self._parts.values():
             part.reset_state()

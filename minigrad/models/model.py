@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import numpy as np
-
 from minigrad import ops
-from minigrad.autograd import Tensor, constant, move, no_grad
+from minigrad._brief import brief
+from minigrad.autograd import Tensor, constant, move
 from minigrad.layers import Layer, Parameter
-from minigrad.layers.shapes import Shape, to_shape
-from minigrad.layers.symbolic import map_structure
+from minigrad.layers.shapes import Shape, shape_of
+from minigrad.layers.symbolic import shapes_on_zeros
 from minigrad.models import saving
 from minigrad.models.archive import FilePath
 from minigrad.models.parts import all_or_nothing, inner_layers, named_weights
@@ -84,10 +83,12 @@ class Model(Trainer):
         """
         layers = self.layers
         if (name is None) is (index is None):
-            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+            raise ValueError(
+                f"Give a name or an index. Received: name={brief(name)}, index={brief(index)}"
+            )
         if index is not None:
             if index not in range(-len(layers), len(layers)):
-                raise ValueError(f"There are {len(layers)} layers. Received: index={index!r}")
+                raise ValueError(f"There are {len(layers)} layers. Received: index={brief(index)}")
             return layers[int(index)]
         for layer in layers:
             if layer.name == name:
@@ -111,7 +112,7 @@ class Model(Trainer):
 
         Parameters
         ----------
-        input_shape : tuple of (int or None)
+        input_shape : tuple of (int or None), or list of them
             With the batch axis, which may be None; the other sizes must be known.
 
         Raises
@@ -120,8 +121,7 @@ class Model(Trainer):
             If it is not a shape, or a layer cannot work with it; the model stays as it was.
         """
         if not self._calling:
-            with all_or_nothing(self):
-                self._run_on_zeros(input_shape)
+            shapes_on_zeros(self, shape_of(input_shape))
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the output, found by calling the built model on zeros.
@@ -138,7 +138,8 @@ class Model(Trainer):
                 f"The output shape of the model '{self.name}' is known once it is built. Call it "
                 "on data or call build(input_shape) first."
             )
-        return self._run_on_zeros(input_shape)
+        found: Shape = shapes_on_zeros(self, shape_of(input_shape))
+        return found
 
     def macs(self, input_shape: Any) -> int:
         """Return the multiply-adds of all layers for one example of the shape they were built for.
@@ -260,25 +261,6 @@ class Model(Trainer):
         if found.dtype.kind in "iu" and not hasattr(value, "dtype"):
             return ops.astype(found, self._dtype)  # plain Python numbers
         return found
-
-    def _run_on_zeros(self, shape: Any) -> Shape:
-        """Call the model on one example of zeros and return the output's shape for `shape`."""
-        sizes = to_shape(shape)
-        if not sizes or None in sizes[1:]:
-            raise ValueError(
-                f"All sizes but the first, the batch, must be known to build the model "
-                f"'{self.name}'. Received: input_shape={sizes}"
-            )
-        with no_grad(), np.errstate(all="ignore"):
-            self._calling = True
-            try:
-                output = Layer.__call__(self, np.zeros((1, *sizes[1:]), self._dtype))
-            finally:
-                self._calling = False
-                for layer in self._tree():
-                    layer._call_losses = []
-        shapes: Shape = map_structure(lambda part: (sizes[0], *part.shape[1:]), output)
-        return shapes
 
     def _weights_for(self, purpose: str) -> dict[str, Parameter]:
         if not self.built:

@@ -17,6 +17,7 @@ import numpy as np
 from minigrad import layers, losses, metrics, optimizers, random
 from minigrad.autograd import Tensor
 from minigrad.models.archive import SHOWN, FilePath, read_arrays, write_arrays
+from minigrad.models.losses import Losses
 from minigrad.models.parts import named_weights
 
 if TYPE_CHECKING:
@@ -58,11 +59,9 @@ def save_model(model: Model, path: FilePath, include_optimizer: bool = True) -> 
     arrays, order = _state(model, compiled)
     info = {"model": layers.serialize(model), "build": model.get_build_config()}
     if compiled:
-        assert model._metrics is not None
         info["compile"] = {
             "optimizer": optimizers.serialize(model.optimizer),
-            "loss": losses.serialize(model.loss),
-            "metrics": [metrics.serialize(each) for each in model._metrics.parts],
+            **_serialized(model),
         }
         info["optimized"] = order
     try:
@@ -126,9 +125,25 @@ def load_model(path: FilePath, compile: bool = True) -> Any:
     _assign(path, arrays, weights)
     if compile and "compile" in info:
         parts = info["compile"]
-        model.compile(parts["optimizer"], parts["loss"], parts["metrics"])
+        model.compile(**parts)
         _load_optimizer(model, arrays, info["optimized"])
     return model
+
+
+def _serialized(model: Model) -> dict[str, Any]:
+    """Return the loss and the metrics as arguments for `compile`."""
+    loss, found = model.loss, model._compiled("saving")
+    if not isinstance(loss, Losses):
+        each = [metrics.serialize(part) for part in found.parts()]
+        return {"loss": losses.serialize(loss), "metrics": each}
+    return {
+        "loss": dict(zip(loss.names, map(losses.serialize, loss.losses), strict=True)),
+        "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),
+        "metrics": {
+            name: [metrics.serialize(part) for part in found.parts(place)]
+            for place, name in enumerate(loss.names)
+        },
+    }
 
 
 def backup_training(model: Model, path: FilePath, info: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, Layer, Symbol
@@ -55,13 +56,15 @@ class Sequential(Model):
     (None, 10)
     """
 
+    input_names = ("",)
+
     def __init__(
         self, layers: Iterable[Layer] | None = None, name: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
         self._layers: list[Layer] = []
         if isinstance(layers, Layer):
-            raise TypeError(f"Sequential takes a list of layers. Received: {layers!r}")
+            raise TypeError(f"Sequential takes a list of layers. Received: {brief(layers)}")
         self._set([] if layers is None else list(layers))
 
     @property
@@ -169,7 +172,8 @@ class Sequential(Model):
                 self.built, self._build_shape = False, None
             shape = self._build_shape or self.batch_input_shape
             if shape is None and layers:
-                shape = layers[0].batch_input_shape
+                first = layers[0]  # perhaps a model whose input is known
+                shape = first.batch_input_shape or getattr(first, "input_shape", None)
             if shape is not None and self.built:
                 self._build_layers(shape)
             elif shape is not None and layers:
@@ -210,7 +214,7 @@ def _entry(first: Any) -> Shape | None:
     layer = first.source.layer if isinstance(first, Symbol) else first
     if not isinstance(layer, InputLayer):
         raise TypeError(
-            f"A Sequential begins with layers or with mg.Input(...). Received: {first!r}, the "
+            f"A Sequential begins with layers or with mg.Input(...). Received: {brief(first)}, the "
             "output of a layer"
         )
     return layer.batch_input_shape
@@ -225,7 +229,7 @@ def _check(layers: list[Any], model: Sequential) -> None:
                 " Make an instance: " + layer.__name__ + "(...)." if isinstance(layer, type) else ""
             )
             raise TypeError(
-                f"Only layers can be added to the model '{name}'.{hint} Received: {layer!r}"
+                f"Only layers can be added to the model '{name}'.{hint} Received: {brief(layer)}"
             )
         if model in layer._tree():
             raise ValueError(f"The model '{name}' cannot be a layer of itself.")

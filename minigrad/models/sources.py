@@ -2,7 +2,8 @@
 
 The rule, for `fit`, `evaluate` and `validation_data` alike:
 
-- With targets (``fit(x, y)``), `x` is an array, or a list of arrays for models with several.
+- With targets (``fit(x, y)``), `x` is an array; for models with several inputs, a list of arrays or
+  a dict of them by the names of the inputs. So is `y` for several outputs.
 - Without, `x` gives batches ``(x, y)`` or ``(x, y, sample_weight)``. Something with ``len()`` and
   ``[]`` (Keras' Sequence) is asked for batches by number, another iterable is gone through anew in
   each epoch, and an iterator or generator goes on from epoch to epoch.
@@ -21,8 +22,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minigrad import random
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
-from minigrad.models.data import Batch, Data, as_inputs, count
+from minigrad.models.data import Batch, Data, Ports, as_inputs, count
 
 __all__ = ["Arrays", "Source", "gives_batches", "inputs_from", "source"]
 
@@ -49,8 +51,8 @@ class Source:
         Gives batches.
     steps : int, optional
         How many batches make an epoch; all there are when left out.
-    inputs : int
-        How many arrays the model takes.
+    ports : Ports, optional
+        What the model takes and gives.
     name, word : str
         What `given` and `steps` are called in errors.
 
@@ -61,9 +63,14 @@ class Source:
     """
 
     def __init__(
-        self, given: Any, steps: Any = None, inputs: int = 1, name: str = "x", word: str = "steps"
+        self,
+        given: Any,
+        steps: Any = None,
+        ports: Ports | None = None,
+        name: str = "x",
+        word: str = "steps",
     ) -> None:
-        self.given, self.inputs, self._name, self._word = given, inputs, name, word
+        self.given, self.ports, self._name, self._word = given, ports, name, word
         self.steps = None if steps is None else count(steps, word)
         self.length = len(given) if hasattr(given, "__len__") else None
         if self.length == 0:
@@ -86,7 +93,7 @@ class Source:
         else:
             items = list(itertools.islice(self._items(0, None), 1))
         if not items:
-            raise ValueError(f"There are no batches. Received: {self._name}={self.given!r}")
+            raise ValueError(f"There are no batches. Received: {self._name}={brief(self.given)}")
         return self._batch(items[0], 0)
 
     def begin_epoch(self, number: int) -> None:
@@ -138,7 +145,7 @@ class Source:
                 "minigrad.datasets.Batches(dataset, batch_size) makes batches of them. "
                 f"Received: a single number as the y of batch {number}"
             )
-        return Data.of(x, y, weight, f"batch {number} of {self._name}: ", self.inputs)
+        return Data.of(x, y, weight, f"batch {number} of {self._name}: ", self.ports)
 
 
 class Arrays(Source):
@@ -167,7 +174,7 @@ def source(
     sample_weight: Any,
     size: int,
     steps: Any = None,
-    inputs: int = 1,
+    ports: Ports | None = None,
     name: str = "x",
     word: str = "steps",
     endless: bool = False,
@@ -180,7 +187,7 @@ def source(
         As in `fit`: arrays, or a source of batches and None.
     size : int
         Of the batches that are cut from arrays.
-    steps, inputs, name, word
+    steps, ports, name, word
         As for `Source`.
     endless : bool
         There are several epochs: an iterator needs `steps` then.
@@ -191,7 +198,7 @@ def source(
         If something does not fit; see `Data.of`.
     """
     if y is not None or not gives_batches(x):
-        return Arrays(Data.of(x, y, sample_weight, "", inputs), size, steps, word)
+        return Arrays(Data.of(x, y, sample_weight, "", ports), size, steps, word)
     if sample_weight is not None:
         raise ValueError(
             "sample_weight belongs to arrays; batches bring theirs: (x, y, sample_weight). "
@@ -202,20 +209,20 @@ def source(
             f"{word} is missing: it says how many batches of an iterator make an epoch. "
             f"Received: {name} of type {type(x).__name__}"
         )
-    return Source(x, steps, inputs, name, word)
+    return Source(x, steps, ports, name, word)
 
 
-def inputs_from(x: Any, size: int, steps: Any, inputs: int) -> tuple[int | None, Iterator[Any]]:
+def inputs_from(x: Any, size: int, steps: Any, ports: Ports) -> tuple[int | None, Iterator[Any]]:
     """Return how many batches to predict, if that is known, and these: inputs without targets."""
     if not gives_batches(x):
-        examples = as_inputs(x, "x", inputs)
+        examples = as_inputs(x, "x", ports.inputs)
         starts = range(0, max(len(examples), 1), size)
         total = len(starts) if steps is None else min(count(steps, "steps"), len(starts))
         return total, (examples[start : start + size] for start in starts[:total])
-    found = Source(x, steps, inputs)
-    items = (_without_targets(item, inputs) for item in found._items(0, None))
+    found = Source(x, steps, ports)
+    items = (_without_targets(item, len(ports.inputs or [0])) for item in found._items(0, None))
     return found.steps, (
-        as_inputs(item, f"x of batch {number}", inputs)
+        as_inputs(item, f"x of batch {number}", ports.inputs)
         for number, item in enumerate(itertools.islice(items, found.steps))
     )
 
@@ -223,7 +230,9 @@ def inputs_from(x: Any, size: int, steps: Any, inputs: int) -> tuple[int | None,
 def _without_targets(item: Any, inputs: int) -> Any:
     """Return x of (x, y, ...): what a model is evaluated on can be predicted too."""
     if isinstance(item, list) and item:  # PyTorch's loaders make lists of pairs
-        pair = hasattr(item[0], "ndim") if inputs == 1 else isinstance(item[0], (list, tuple))
+        pair = (
+            hasattr(item[0], "ndim") if inputs == 1 else isinstance(item[0], (list, tuple, Mapping))
+        )
     else:
         pair = isinstance(item, tuple) and len(item) > 0
     return item[0] if pair else item

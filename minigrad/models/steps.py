@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from minigrad._atomic import set_attributes
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
-from minigrad.layers import Layer
-from minigrad.models.data import Array, Batch, Several
+from minigrad.layers.symbolic import map_structure
+from minigrad.models.compiling import Compiled
+from minigrad.models.data import Batch, Inputs, Several, one_each
+from minigrad.models.losses import Losses
 from minigrad.models.metrics import Metrics
 from minigrad.models.numerics import NonFiniteError, check_step
 from minigrad.models.progress import Progress
@@ -24,70 +27,73 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def interruptible(method: F) -> F:
-    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+    """Leave two switches as they were, even if Ctrl-C or a callback's error came in between.
+
+    Recording is off inside ``no_grad()``; `TerminateOnNaN` asks to look at every step.
+    """
 
     @functools.wraps(method)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        on = recording.on
+    def wrapper(self: Steps, *args: Any, **kwargs: Any) -> Any:
+        on, asked = recording.on, self.on_nonfinite
         try:
-            return method(*args, **kwargs)
+            return method(self, *args, **kwargs)
         finally:
-            recording.on = on
+            recording.on, self.on_nonfinite = on, asked
 
     return wrapper  # type: ignore[return-value]
 
 
-class Steps(Layer):
+class Steps(Compiled):
     """A layer with a loss and an optimizer that can make steps; the engine of `Trainer`."""
 
-    optimizer: Any = None
-    loss: Any = None
-    stop_training: bool = False
     on_nonfinite: Any = None  # what to call with the cause, instead of a step that would make NaNs
-    _metrics: Metrics | None = None
 
-    def _compiled(self, wanted: str) -> Metrics:
-        if self._metrics is None:
-            raise RuntimeError(
-                f"The model '{self.name}' must be compiled before {wanted}: call "
-                "model.compile(optimizer, loss, metrics) first."
-            )
-        return self._metrics
-
-    @property
-    def _inputs(self) -> int:
-        """How many arrays the model takes."""
-        symbols = getattr(self, "inputs", None)
-        return len(symbols) if isinstance(symbols, list) else 1
-
-    def _outputs(self, x: Array | Several, training: bool) -> Tensor:
+    def _predicted(self, x: Inputs, training: bool = False) -> Any:
+        """Return the output for a batch as the model makes it: a tensor, a list or a dict."""
         # Views: the caller's arrays stay writable.
-        given: Any = [
-            wrap(to_device(part[...], self.device))
-            for part in (x.parts if isinstance(x, Several) else [x])
-        ]
-        outputs = self(given if self._inputs > 1 else given[0], training=training)
-        if not isinstance(outputs, Tensor) or outputs.shape[:1] != x.shape[:1]:
-            raise TypeError(
-                f"To be trained, a model must return one tensor with one output per example. "
-                f"Received from '{self.name}' for {len(x)} examples: {type(outputs).__name__} of "
-                f"shape {getattr(outputs, 'shape', None)}"
-            )
+        parts = x.parts if isinstance(x, Several) else [x]
+        given: Any = [wrap(to_device(part[...], self.device)) for part in parts]
+        outputs = self(given if isinstance(x, Several) else given[0], training=training)
+        for part in _flat(outputs):
+            if not isinstance(part, Tensor) or part.shape[:1] != x.shape[:1]:
+                raise TypeError(
+                    "To be trained, a model must return tensors with one output per example. "
+                    f"Received from '{self.name}' for {len(x)} examples: {type(part).__name__} of "
+                    f"shape {getattr(part, 'shape', None)}"
+                )
         return outputs
 
-    def _total_loss(self, y: Array, outputs: Tensor, weight: Array | None) -> Tensor:
+    def _outputs(self, x: Inputs, training: bool) -> Any:
+        """Return the output as the loss takes it: a tensor, or a list in the order of the names."""
+        outputs = self._predicted(x, training)
+        if not isinstance(self.loss, Losses):
+            if isinstance(outputs, Tensor):
+                return outputs
+            raise TypeError(
+                f"The model '{self.name}' returns a {type(outputs).__name__} of outputs: its loss "
+                "must be a dict or a list then, with one for each. "
+                f"Received: loss={brief(self.loss)}"
+            )
+        return one_each(
+            outputs, self.loss.names, f"The output of the model '{self.name}'", "outputs"
+        )
+
+    def _total_loss(self, y: Inputs, outputs: Any, weight: Inputs | None) -> Tensor:
         total: Tensor = self.loss(y, outputs, sample_weight=weight)
         for extra in self.losses:
             total = total + extra
         return total
 
-    def _train_step(
-        self, x: Array | Several, y: Array, weight: Array | None, metrics: Metrics
-    ) -> None:
+    def _values(self, total: Tensor) -> Logs:
+        """Return the losses to report."""
+        each = self.loss.values if isinstance(self.loss, Losses) else {}
+        return {"loss": total.item(), **each}
+
+    def _train_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         """Update the weights once; if anything goes wrong, no weight has changed."""
         if not self.built:
             with no_grad():
-                self._outputs(x[:1], training=False)
+                self._predicted(x[:1])
         before = [(each, "_data", each.data) for each in self.weights]
         calls = self.optimizer.calls
         try:
@@ -97,7 +103,8 @@ class Steps(Layer):
             gradients = grad(loss, parameters)
             if self.on_nonfinite is not None:
                 check_step(self, (x, y, weight), before, loss, gradients, parameters)
-            metrics.update_state(loss.item(), y, outputs.detach())
+            seen = map_structure(lambda output: output.detach(), outputs)
+            metrics.update_state(self._values(loss), y, seen)
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException as error:
             if self.optimizer.calls == calls:  # otherwise the step is complete
@@ -107,13 +114,11 @@ class Steps(Layer):
             self.stop_training = True
             self.on_nonfinite(str(error))
 
-    def _test_step(
-        self, x: Array | Several, y: Array, weight: Array | None, metrics: Metrics
-    ) -> None:
+    def _test_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         with no_grad():
             outputs = self._outputs(x, training=False)
             loss = self._total_loss(y, outputs, weight)
-            metrics.update_state(loss.item(), y, outputs)
+            metrics.update_state(self._values(loss), y, outputs)
 
     def _train_epoch(
         self,
@@ -148,3 +153,9 @@ def tell(crew: Sequence[Callback], event: str, *details: Any) -> None:
     """Call the method `event` of every callback."""
     for follower in crew:
         getattr(follower, event)(*details)
+
+
+def _flat(outputs: Any) -> Iterable[Any]:
+    if isinstance(outputs, dict):
+        return outputs.values()
+    return outputs if isinstance(outputs, (list, tuple)) else [outputs]

@@ -33,8 +33,8 @@ class LayerSummary:
         Numbers in all its weights.
     trainable_params : int
         Those of them that are trained.
-    macs : int
-        Multiply-adds, over all calls of the layer where these are known.
+    macs : int or None
+        Multiply-adds, over all calls of the layer where these are known; None if a size is not.
     activation_bytes : int or None
         Memory for the output, over all calls; None if a size is not known.
     intensity : float or None
@@ -51,7 +51,7 @@ class LayerSummary:
     output_shape: Any
     params: int
     trainable_params: int
-    macs: int
+    macs: int | None
     activation_bytes: int | None
     intensity: float | None
     conv2d_params: int | None
@@ -64,10 +64,10 @@ class LayerSummary:
             f"{self.name} ({self.class_name})",
             _shape(self.output_shape),
             f"{self.params:,}",
-            f"{self.macs:,}",
+            _count(self.macs),
             "?" if self.activation_bytes is None else _bytes(self.activation_bytes),
             "" if self.intensity is None else f"{self.intensity:.2f}",
-            "" if self.conv2d_macs is None else f"{self.conv2d_macs:,} MACs",
+            "" if self.conv2d_params is None else f"{_count(self.conv2d_macs)} MACs",
         )
 
 
@@ -82,7 +82,7 @@ class ModelSummary:
     rows : tuple of LayerSummary
         The layers that are direct parts of the model.
     params, trainable_params, non_trainable_params, macs : int
-        Totals. Weights that layers share are counted once.
+        Totals. Weights that layers share are counted once. ``macs`` is None if a size is not known.
     activation_bytes : int
         Memory for the outputs of all layers, for one example, as far as it is known: about what a
         training step keeps.
@@ -93,7 +93,7 @@ class ModelSummary:
     rows: tuple[LayerSummary, ...]
     params: int
     trainable_params: int
-    macs: int
+    macs: int | None
 
     @property
     def non_trainable_params(self) -> int:
@@ -117,24 +117,25 @@ class ModelSummary:
             ).rstrip()
             for line in table
         ]
+        more = "more than " if any(row.activation_bytes is None for row in self.rows) else ""
         lines = [
             f'Model "{self.name}" ({self.class_name})',
             *[rule, head, rule, *body, rule],
             f"Parameters: {self.params:,} (trainable {self.trainable_params:,}, "
             f"not trainable {self.non_trainable_params:,})",
-            f"Outputs of all layers: {_bytes(self.activation_bytes)} for one example",
+            f"Outputs of all layers: {more}{_bytes(self.activation_bytes)} for one example",
         ]
-        factored = [row for row in self.rows if row.conv2d_macs is not None]
+        factored = [row for row in self.rows if row.conv2d_params is not None]
         if factored:
             params = sum((row.conv2d_params or 0) - row.params for row in factored)
-            macs = sum((row.conv2d_macs or 0) - row.macs for row in factored)
+            full = [row.macs if row.conv2d_params is None else row.conv2d_macs for row in self.rows]
             lines.append(
                 f"With Conv2D in place of separable and depthwise layers: {self.params + params:,} "
-                f"parameters, {self.macs + macs:,} MACs"
+                f"parameters, {_count(_total(full))} MACs"
             )
         lines.append(
-            f"MACs: {self.macs:,} multiply-adds for one example; biases, activations and other "
-            "element-wise work are not counted"
+            f"MACs: {_count(self.macs)} multiply-adds for one example; biases, activations and "
+            "other element-wise work are not counted"
         )
         return "\n".join(lines)
 
@@ -178,7 +179,7 @@ def summarize(model: Any) -> ModelSummary:
         rows=rows,
         params=_size(model.weights),
         trainable_params=_size(model.trainable_weights),
-        macs=sum(row.macs for row in rows),
+        macs=_total(row.macs for row in rows),
     )
 
 
@@ -202,7 +203,7 @@ def _calls(model: Any) -> list[tuple[Layer, list[tuple[Any, Any]]]]:
 def _row(layer: Layer, calls: list[tuple[Any, Any]]) -> LayerSummary:
     shape, output = calls[0]
     params = _size(layer.weights)
-    macs = sum(layer_macs(layer, before) for before, _ in calls)
+    macs = _total(_macs(layer, before) for before, _ in calls)
     itemsize = np.dtype(layer.dtype).itemsize
     inputs, outputs = (_numbers([call[side] for call in calls]) for side in (0, 1))
     intensity = None
@@ -233,11 +234,26 @@ def _row(layer: Layer, calls: list[tuple[Any, Any]]) -> LayerSummary:
 def _numbers(shapes: Any) -> int | None:
     """Return how many numbers one example has in all these shapes; None if it is not known."""
     if isinstance(shapes, list):
-        parts = [_numbers(shape) for shape in shapes]
-        return None if None in parts else sum(part or 0 for part in parts)
+        return _total(map(_numbers, shapes))
     if shapes is None or None in shapes[1:]:
         return None
     return int(math.prod(shapes[1:]))
+
+
+def _total(parts: Iterable[int | None]) -> int | None:
+    """Return the sum; None if a part is not known."""
+    found = list(parts)
+    return None if None in found else sum(part or 0 for part in found)
+
+
+def _macs(layer: Layer, shape: Any) -> int | None:
+    """Return `layer_macs`, or None if a size is not known that it needs."""
+    try:
+        return layer_macs(layer, shape)
+    except ValueError:
+        if _numbers(_input_shape(layer) if shape is None else shape) is None:
+            return None
+        raise
 
 
 def layer_macs(layer: Any, input_shape: Any = None) -> int:
@@ -271,6 +287,10 @@ def _shape(shape: Any) -> str:
     if isinstance(shape, list):
         return ", ".join(map(_shape, shape))
     return "(" + ", ".join("None" if size is None else str(size) for size in shape) + ")"
+
+
+def _count(number: int | None) -> str:
+    return "?" if number is None else f"{number:,}"
 
 
 def _bytes(count: float) -> str:

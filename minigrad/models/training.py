@@ -1,4 +1,4 @@
-"""The training loop: compile, fit, evaluate, predict, and their single steps.
+"""The training loop: fit, evaluate, predict, and their single steps.
 
 Words and defaults are those of Keras:
 https://www.tensorflow.org/versions/r2.4/api_docs/python/tf/keras/Model
@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad import losses, optimizers, random
+from minigrad import random
+from minigrad._brief import brief
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
+from minigrad.layers.symbolic import map_structure
 from minigrad.models import checks
 from minigrad.models.class_weight import class_weighting
-from minigrad.models.data import Array, Data, as_inputs, batch_size_of, count
-from minigrad.models.metrics import Metrics
+from minigrad.models.data import Data, Inputs, as_inputs, batch_size_of, count
 from minigrad.models.progress import Progress, verbosity
 from minigrad.models.sources import Arrays, inputs_from, source
 from minigrad.models.steps import Logs, Steps, interruptible, tell
@@ -31,62 +32,6 @@ class Trainer(Steps):
     """A layer that can be trained: the half of `Model` that knows about losses and batches."""
 
     history: History | None = None
-
-    # ------------------------------------------------------------------ compile
-
-    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Any = None) -> None:
-        """Say how the model is to be trained.
-
-        Parameters
-        ----------
-        optimizer : str, dict or Optimizer
-            What turns gradients into updates.
-        loss : str, dict, Loss or callable
-            What is made small: ``loss(y_true, y_pred)``. Without one the model can predict only.
-        metrics : list of str, Metric or callable, optional
-            What is reported beside the loss, over unweighted examples. ``"accuracy"`` becomes the
-            accuracy that fits the targets and the outputs: binary, categorical or sparse
-            categorical.
-
-        Raises
-        ------
-        ValueError
-            For unknown names; the model stays as it was.
-
-        Examples
-        --------
-        >>> import minigrad as mg
-        >>> model = mg.Sequential([mg.layers.Dense(1)])
-        >>> model.compile("sgd", loss="mse")
-        >>> history = model.fit([[0.0], [1.0]], [[0.0], [2.0]], epochs=2, verbose=0)
-        >>> len(history.history["loss"])
-        2
-        """
-        if optimizer is None:
-            raise ValueError("compile() needs an optimizer. Received: optimizer=None")
-        chosen, aim = optimizers.get(optimizer), losses.get(loss)
-        if not isinstance(chosen, optimizers.Optimizer):
-            raise ValueError(
-                "The optimizer must be a name, a configuration or an Optimizer. "
-                f"Received: optimizer={optimizer!r}"
-            )
-        if aim is not None and aim.reduction == "none":
-            raise ValueError(
-                "A model needs a loss that is one number: its reduction must be "
-                f"'sum_over_batch_size' or 'sum'. Received: loss={loss!r}"
-            )
-        self._metrics = Metrics(metrics)
-        self.optimizer, self.loss = chosen, aim
-        self.stop_training = False
-
-    @property
-    def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` and `train_on_batch` return, in order."""
-        return list(self._compiled("metrics_names").names)
-
-    def reset_metrics(self) -> None:
-        """Forget what the metrics have counted."""
-        self._compiled("reset_metrics").reset_state()
 
     # ------------------------------------------------------------------ whole data sets
 
@@ -117,13 +62,13 @@ class Trainer(Steps):
 
         Parameters
         ----------
-        x : array_like, list of array_like, or source of batches
-            Examples, one per index of the first axis; a list of arrays for a model with several
-            inputs. Or, without `y`, whatever gives batches ``(x, y)`` or ``(x, y, sample_weight)``:
-            something with ``len()`` and ``[]``, an iterable, a generator. The rule is in
-            `minigrad.models.sources`.
-        y : array_like, optional
-            Targets, one per example.
+        x : array_like, list or dict of array_like, or source of batches
+            Examples, one per index of the first axis; for a model with several inputs a list of
+            arrays, or a dict of them by the names of the inputs. Or, without `y`, whatever gives
+            batches ``(x, y)`` or ``(x, y, sample_weight)``: something with ``len()`` and ``[]``,
+            an iterable, a generator. The rule is in `minigrad.models.sources`.
+        y : array_like, list or dict of array_like, optional
+            Targets, one per example; a list, or a dict by name, for several outputs.
         batch_size : int
             Examples per step; the last batch of an epoch may be smaller. Not for batches.
         epochs : int
@@ -142,7 +87,8 @@ class Trainer(Steps):
         class_weight : dict of int to float, optional
             Numbers >= 0 per class, multiplied with the loss of its examples; 1 for those not given.
         sample_weight : array_like, optional
-            One number >= 0 per example, multiplied with its loss (and the weight of its class).
+            One number >= 0 per example, multiplied with its loss (and the weight of its class); a
+            list or a dict of them for several outputs that differ in it.
         initial_epoch : int
             The number of the first epoch. Resuming with the same `seed` gives each epoch the order
             that it has in an uninterrupted run.
@@ -173,11 +119,11 @@ class Trainer(Steps):
         followers = checks.callbacks(callbacks)
         words: dict[str, Any] = {
             "steps": steps_per_epoch,
-            "inputs": self._inputs,
+            "ports": self._ports,
             "word": "steps_per_epoch",
         }
         data = source(x, y, sample_weight, size, **words, endless=True)
-        validation = checks.validation(validation_data, size, validation_steps, self._inputs)
+        validation = checks.validation(validation_data, size, validation_steps, self._ports)
         fraction = checks.fraction(validation_split)
         if fraction and validation is None:
             if not isinstance(data, Arrays):
@@ -273,7 +219,7 @@ class Trainer(Steps):
         metrics = self._compiled("evaluate")
         size = batch_size_of(batch_size)
         shown = verbosity(verbose)
-        data = source(x, y, sample_weight, size, steps, self._inputs)
+        data = source(x, y, sample_weight, size, steps, self._ports)
         checks.rehearse(self, data.sample, metrics)
         with Progress("Evaluation", data.steps, shown) as progress:
             logs = self._test_epoch(data.epoch(), metrics, progress)
@@ -287,7 +233,7 @@ class Trainer(Steps):
         batch_size: int | None = 32,
         verbose: int | str = 0,
         steps: int | None = None,
-    ) -> Array:
+    ) -> Any:
         """Return the outputs for `x`, in inference mode, computed batch by batch.
 
         Parameters
@@ -304,24 +250,28 @@ class Trainer(Steps):
 
         Returns
         -------
-        ndarray
-            One output per example.
+        ndarray, list or dict of ndarray
+            One output per example; a list or a dict for a model that returns that.
 
         Raises
         ------
         ValueError, TypeError
             If an argument does not fit.
         """
-        total, batches = inputs_from(x, batch_size_of(batch_size), steps, self._inputs)
+        total, batches = inputs_from(x, batch_size_of(batch_size), steps, self._ports)
         with Progress("Prediction", total, verbosity(verbose)) as progress:
             outputs = []
             for batch in batches:
-                with no_grad():
-                    outputs.append(self._outputs(batch, training=False).numpy())
+                outputs.append(self._arrays(batch))
                 progress.step(dict)
             progress.finish({})
         if not outputs:
-            raise ValueError(f"There are no batches. Received: x={x!r}")
+            raise ValueError(f"There are no batches. Received: x={brief(x)}")
+        first = outputs[0]
+        if isinstance(first, dict):
+            return {name: np.concatenate([part[name] for part in outputs]) for name in first}
+        if isinstance(first, list):
+            return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
         return np.concatenate(outputs)
 
     # ------------------------------------------------------------------ single batches
@@ -361,7 +311,7 @@ class Trainer(Steps):
             If an argument does not fit; weights and optimizer are as they were then.
         """
         metrics = self._compiled("train_on_batch")
-        data = Data.of(x, y, sample_weight, inputs=self._inputs)
+        data = Data.of(x, y, sample_weight, ports=self._ports)
         batch = class_weighting(class_weight)(data.batch)
         if reset_metrics:
             metrics.reset_state()
@@ -379,16 +329,19 @@ class Trainer(Steps):
     ) -> Result:
         """Return the loss and the metrics of one batch, in inference mode; see `train_on_batch`."""
         metrics = self._compiled("test_on_batch")
-        data = Data.of(x, y, sample_weight, inputs=self._inputs)
+        data = Data.of(x, y, sample_weight, ports=self._ports)
         if reset_metrics:
             metrics.reset_state()
         self._test_step(data.x, data.y, data.sample_weight, metrics)
         return _result(metrics.results(), return_dict)
 
-    def predict_on_batch(self, x: Any) -> Array:
-        """Return the outputs for one batch, in inference mode, as an array."""
+    def predict_on_batch(self, x: Any) -> Any:
+        """Return the outputs for one batch, in inference mode, as arrays; see `predict`."""
+        return self._arrays(as_inputs(x, "x", self.input_names))
+
+    def _arrays(self, x: Inputs) -> Any:
         with no_grad():
-            return self._outputs(as_inputs(x, "x", self._inputs), training=False).numpy()
+            return map_structure(lambda output: output.numpy(), self._predicted(x))
 
 
 def _result(logs: Logs, as_dict: bool) -> Result:

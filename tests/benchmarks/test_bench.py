@@ -9,7 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+import minigrad as mg
 from minigrad.benchmarks import cases, peers, report, rounds, table
+from minigrad.benchmarks.applications import APPLICATIONS, Application
 from minigrad.benchmarks.cases import LISTED, NETWORKS, Convolution, Network
 from minigrad.benchmarks.peers import OURS, PEERS, Library
 from minigrad.benchmarks.report import Ceilings, Report, Row
@@ -90,8 +92,11 @@ def test_only_one_kind_and_no_peers_named(monkeypatch, capsys):
 
 def test_a_training_step(monkeypatch, capsys):
     monkeypatch.setattr("minigrad.cli.bench.NETWORKS", (Network(4, 1, (2, 3), 5),))
+    monkeypatch.setattr("minigrad.cli.bench.APPLICATIONS", (Application("XceptionTiny", 8, 1, 5),))
     assert main(["bench", "--only", "training", "--peers", "--repeats", "1"]) == 0
-    assert "4x4x1 (2,3) batch 5" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "4x4x1 (2,3) batch 5" in printed
+    assert "XceptionTiny 8x8 batch 5" in printed
 
 
 @pytest.mark.parametrize(
@@ -141,6 +146,8 @@ def test_what_a_gpu_is_asked_to_do():
     gpu = bench._cases((), None, False, "cuda")
     assert len(gpu) == len(set(gpu))
     for kind, case in bench._cases((), None, False):
+        if isinstance(case, Application):  # Conv2D computes on the CPU
+            continue
         for batch in (64, 256):
             assert (kind, dataclasses.replace(case, batch=batch)) in gpu
     assert {case.batch for _, case in gpu} == {64, 256}
@@ -239,7 +246,8 @@ def test_a_worker_that_dies_says_why():
 def test_what_is_listed():
     assert len(LISTED) == 8
     assert len(NETWORKS) == 3
-    for case in (*LISTED, *NETWORKS):
+    for case in (*LISTED, *NETWORKS, *APPLICATIONS):
+        assert len(str(case)) < 29  # the width of its column
         assert cases.case_of(case.key) == case
 
 
@@ -263,6 +271,34 @@ def test_the_arrays_of_a_case_fit():
     assert all(array.dtype == np.float32 for array in arrays.values())
     again = case.arrays()
     assert all((array == again[name]).all() for name, array in arrays.items())
+
+
+@pytest.mark.parametrize("name", ["MobileNetTiny", "XceptionTiny"])
+@pytest.mark.parametrize("size", [8, 32])
+def test_the_steps_of_an_application_are_its_layers(name, size):
+    case = Application(name, size, 3, 2)
+    x, labels, weights = case.arrays()
+    model = getattr(mg.applications, name)(x.shape[1:])
+    layers = [layer for layer in model.layers if not isinstance(layer, mg.layers.InputLayer)]
+    assert sorted(step.name for step in case.steps()) == sorted(layer.name for layer in layers)
+    for layer in layers:
+        found = [array.shape for array in weights.get(layer.name, [])]
+        assert found == [weight.shape for weight in layer.get_weights()]
+        strides = getattr(layer, "strides", (1, 1))
+        step = next(step for step in case.steps() if step.name == layer.name)
+        assert (step.stride, step.stride) == strides
+    assert labels.shape == (2,)
+
+
+def test_pytorch_pads_and_computes_an_application_as_we_do():
+    torch = pytest.importorskip("torch", reason="the peer")
+    from minigrad.benchmarks import peer_minigrad, peer_torch
+
+    torch.set_num_threads(2)
+    case = Application("XceptionTiny", 8, 3, 4)
+    ours = peer_minigrad.Peer().training(case).results()
+    for peer in (peer_torch.channels_last(), peer_torch.channels_first()):
+        assert rounds.difference(ours, peer.training(case).results()) < 1e-4
 
 
 def test_the_fastest_peer_decides():

@@ -7,6 +7,7 @@ A few rounds each, so that they belong to the normal run. To measure:
 import numpy as np
 import pytest
 
+from minigrad.benchmarks.applications import APPLICATIONS
 from minigrad.benchmarks.cases import LISTED, NETWORKS
 from minigrad.benchmarks.peer_minigrad import Peer
 
@@ -14,7 +15,7 @@ pytest.importorskip("pytest_benchmark", reason="pip install 'minigrad[bench]' to
 
 CASES = [
     *((kind, case) for kind in ("forward", "backward") for case in LISTED),
-    *(("training", case) for case in NETWORKS),
+    *(("training", case) for case in (*NETWORKS, *APPLICATIONS)),
 ]
 
 

@@ -208,7 +208,7 @@ ROWS: list[tuple[str, Callable[[Sequential], Any], type[Exception], str]] = [
         "two outputs",
         lambda m: several().fit(X, Y),
         TypeError,
-        r"must return one tensor .*'several'",
+        r"'several' returns a tuple of outputs: its loss must be",
     ),
     # options
     ("batch 0", fit(batch_size=0), ValueError, r"batch_size must be an integer >= 1.*batch_size=0"),

@@ -75,7 +75,7 @@ def test_building_leaves_no_activity_losses() -> None:
 
 
 def test_build_needs_sizes() -> None:
-    with pytest.raises(ValueError, match=r"must be known to build .*=\(None, None, 6, 2\)"):
+    with pytest.raises(ValueError, match=r"must be known.*=\(None, None, 6, 2\)"):
         Net().build((None, None, 6, 2))
     with pytest.raises(TypeError, match="A shape must be a tuple"):
         Net().build(None)
@@ -278,3 +278,18 @@ def test_own_layers_without_output_shape_show_a_question_mark() -> None:
     model(np.zeros((1, 3), np.float32))
     assert summarize(model).rows[0].output_shape is None
     assert "same (Same)   ? " in str(summarize(model))
+
+
+def test_a_summary_says_what_it_does_not_know() -> None:
+    x = mg.Input((None, None, 3))
+    y = layers.GlobalAveragePooling2D()(layers.SeparableConv2D(4, 3, name="conv")(x))
+    model = Model(x, layers.Dense(2)(y))
+    found = summarize(model)
+    _, conv, pool, dense = found.rows
+    assert (conv.macs, conv.activation_bytes, conv.conv2d_params) == (None, None, 112)
+    assert (pool.activation_bytes, dense.macs, found.macs) == (16, 8, None)
+    text = str(found)
+    assert "MACs: ? multiply-adds" in text and "parameters, ? MACs" in text
+    assert "more than 24 B" in text and "? MACs" in text.splitlines()[5]
+    stack = Sequential([mg.Input((None, 3)), layers.Dense(4), layers.Dense(2)])
+    assert summarize(stack).macs is None

@@ -1,0 +1,134 @@
+"""`compile`: what a model is trained with, and the names of what it takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from minigrad import optimizers
+from minigrad._brief import brief
+from minigrad.layers import Layer
+from minigrad.models.data import Ports, one_each
+from minigrad.models.losses import Losses, as_loss, for_each
+from minigrad.models.metrics import Metrics
+
+__all__ = ["Compiled"]
+
+
+class Compiled(Layer):
+    """A layer with an optimizer, a loss and metrics."""
+
+    optimizer: Any = None
+    loss: Any = None
+    stop_training: bool = False
+    input_names: tuple[str, ...] | None = None  # None: of a class with its own call()
+    output_names: tuple[str, ...] | None = None
+    _metrics: Metrics | None = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Any = None,
+        loss_weights: Any = None,
+    ) -> None:
+        """Say how the model is to be trained.
+
+        Parameters
+        ----------
+        optimizer : str, dict or Optimizer
+            What turns gradients into updates.
+        loss : str, dict, Loss or callable
+            What is made small: ``loss(y_true, y_pred)``. Without one the model can predict only.
+            For a model with several outputs one for all, or a list or a dict by their names; the
+            outputs of a class with its own `call` have the names in that dict, or "output_1"...
+            None is for an output that is not to be judged.
+        metrics : list of str, Metric or callable, optional
+            What is reported beside the loss, over unweighted examples. ``"accuracy"`` becomes the
+            accuracy that fits the targets and the outputs: binary, categorical or sparse
+            categorical. For several outputs, a list with a list for each one, or a dict of lists
+            by name; they are reported as ``out_accuracy`` then, beside ``out_loss``.
+        loss_weights : list or dict of float, optional
+            Factors of the losses of several outputs in their sum, which is what is made small.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For unknown names; the model stays as it was.
+
+        Examples
+        --------
+        >>> import minigrad as mg
+        >>> model = mg.Sequential([mg.layers.Dense(1)])
+        >>> model.compile("sgd", loss="mse")
+        >>> history = model.fit([[0.0], [1.0]], [[0.0], [2.0]], epochs=2, verbose=0)
+        >>> len(history.history["loss"])
+        2
+        >>> x = mg.Input((3,), name="x")
+        >>> size, kind = mg.layers.Dense(1, name="size")(x), mg.layers.Dense(2, name="kind")(x)
+        >>> model = mg.Model(x, [size, kind])
+        >>> model.compile("sgd", {"size": "mse", "kind": "mae"}, metrics={"size": ["mae"]})
+        >>> model.metrics_names
+        ['loss', 'size_loss', 'kind_loss', 'size_mae']
+        """
+        if optimizer is None:
+            raise ValueError("compile() needs an optimizer. Received: optimizer=None")
+        chosen = optimizers.get(optimizer)
+        if not isinstance(chosen, optimizers.Optimizer):
+            raise ValueError(
+                "The optimizer must be a name, a configuration or an Optimizer. "
+                f"Received: optimizer={brief(optimizer)}"
+            )
+        names = self.output_names or _names_in(loss)
+        aim: Any
+        if len(names) > 1 and loss is not None:
+            aim = Losses(names, loss, loss_weights)
+            found = Metrics(metrics, names, aim.value_names)
+        else:
+            if loss_weights is not None:
+                raise ValueError(
+                    "loss_weights are for models with several outputs. "
+                    f"Received: {brief(loss_weights)}"
+                )
+            aim = as_loss(one_each(loss, names, "loss", "losses")[0] if for_each(loss) else loss)
+            if isinstance(metrics, Mapping):
+                (metrics,) = one_each(metrics, names, "metrics", "lists")
+            found = Metrics(metrics)
+        self._metrics = found
+        self.optimizer, self.loss = chosen, aim
+        self.stop_training = False
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `evaluate` and `train_on_batch` return, in order."""
+        return list(self._compiled("metrics_names").names)
+
+    def reset_metrics(self) -> None:
+        """Forget what the metrics have counted."""
+        self._compiled("reset_metrics").reset_state()
+
+    def _compiled(self, wanted: str) -> Metrics:
+        if self._metrics is None:
+            raise RuntimeError(
+                f"The model '{self.name}' must be compiled before {wanted}: call "
+                "model.compile(optimizer, loss, metrics) first."
+            )
+        return self._metrics
+
+    @property
+    def _ports(self) -> Ports:
+        """What goes in and comes out when the model is trained."""
+        if isinstance(self.loss, Losses):
+            return Ports(self.input_names, self.loss.names)
+        return Ports(self.input_names, self.output_names or Ports.outputs)
+
+
+def _names_in(loss: Any) -> tuple[str, ...]:
+    """Return the names of the outputs that the losses of `compile` give to a model without."""
+    if not for_each(loss):
+        return Ports.outputs
+    return (
+        tuple(loss)
+        if isinstance(loss, Mapping)
+        else tuple(f"output_{number}" for number in range(1, len(loss) + 1))
+    )
