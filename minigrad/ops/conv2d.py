@@ -14,6 +14,7 @@ import numpy as np
 from minigrad import _validate, kernels
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels import ConvGeometry, conv_geometry
+from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Operand
 from minigrad.ops.convolution import _bias_grad, _depthwise, _spread_bias
 from minigrad.ops.convolution_arguments import (
@@ -158,6 +159,20 @@ def conv2d(
     return relu_of(y) if relu else y
 
 
+@primitive(x=lambda g, geometry: _average_pool_input_grad(g, geometry))
+def _average_pool(x: Any, geometry: ConvGeometry) -> Any:
+    from minigrad.kernels.cpu import pooling  # imported when it is needed
+
+    return pooling.average_pool_forward(x, geometry)
+
+
+@primitive(y=lambda g, geometry: _average_pool(g, geometry))
+def _average_pool_input_grad(y: Any, geometry: ConvGeometry) -> Any:
+    from minigrad.kernels.cpu import pooling
+
+    return pooling.average_pool_backward(y, geometry)
+
+
 def average_pool2d(
     x: Operand,
     pool_size: Any = 2,
@@ -201,6 +216,8 @@ def average_pool2d(
     size = x.shape[2:] if first else x.shape[1:3]
     geometry = conv_geometry(size, window, steps, _validate.padding(padding), (1, 1), data_format)
     channels = channels_of(x, data_format)
+    if compiled(x.data):
+        return _average_pool(x, geometry)
     sums = _depthwise(x, constant(np.ones((*window, channels, 1), x.dtype), x), geometry)
     down, across = (_pixels_inside(geometry, axis) for axis in (0, 1))
     counts = np.outer(down, across)[..., np.newaxis]

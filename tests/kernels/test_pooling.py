@@ -4,6 +4,7 @@ import numba
 import numpy as np
 import pytest
 
+import minigrad as mg
 from minigrad import kernels
 from minigrad.kernels.cpu import jit, pooling
 
@@ -81,3 +82,28 @@ def test_the_number_of_threads_does_not_change_a_bit(case, monkeypatch):
     finally:
         numba.set_num_threads(threads)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_the_operation_takes_these_kernels_and_is_linear(data_format):
+    """Pooling and its gradient are each other's derivatives."""
+    rng = np.random.default_rng(0)
+    x = mg.tensor(rng.standard_normal((2, 40, 32, 16)), requires_grad=True)
+
+    def pooled(x):
+        return mg.ops.average_pool2d(x, 3, 2, "same", data_format)
+
+    y, weights = pooled(x), rng.standard_normal(pooled(x).shape)
+    with kernels.use_backend("reference"):
+        expected = pooled(x)
+        (slope,) = mg.grad(expected, [x], weights)
+    np.testing.assert_allclose(y.numpy(), expected.numpy(), rtol=1e-12, atol=1e-14)
+    (found,) = mg.grad((y * y).sum(), [x], create_graph=True)
+    (second,) = mg.grad((found * found).sum(), [x])
+    np.testing.assert_allclose(
+        mg.grad(pooled(x), [x], weights)[0].numpy(), slope.numpy(), rtol=1e-12, atol=1e-14
+    )
+    # With y = P x: the sum's gradient is 2 Pᵀ P x, and that of its square 8 Pᵀ P Pᵀ P x.
+    once = mg.grad(pooled(x), [x], pooled(x).numpy())[0].numpy()
+    twice = mg.grad(pooled(x), [x], pooled(mg.tensor(once)).numpy())[0].numpy()
+    np.testing.assert_allclose(second.numpy(), 8 * twice, rtol=1e-10, atol=1e-13)

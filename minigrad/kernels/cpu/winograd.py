@@ -1,7 +1,7 @@
 """Winograd's convolution: 3 x 3 kernels without strides, with 16 instead of 36 multiplications.
 
 Two by two pixels of the output see four by four pixels d of the input. With matrices of a few 0, 1
-and 1/2 (`MATRICES`), a 3 x 3 kernel g, and products element by element,
+and 1/2 (`winograd_tiles.MATRICES`), a 3 x 3 kernel g, and products element by element,
 
     y = Aᵀ [(G g Gᵀ) * (Bᵀ d B)] A
 
@@ -20,10 +20,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir
 
 from minigrad.kernels.cpu.bands import band_of, line_of
-from minigrad.kernels.cpu.emit import Code, tile_type, types
 from minigrad.kernels.cpu.gemm import add_transposed_product, clear, multiply
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, flat
@@ -31,9 +29,7 @@ from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import PIXELS_PER_CHUNK, WORK_PER_RUN, _balanced, _chunks
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
-    Pointer,
     Static,
-    _operation,
     add_tile,
     at,
     keep,
@@ -44,24 +40,23 @@ from minigrad.kernels.cpu.simd import (
     repeat_row,
     store_tile,
 )
+from minigrad.kernels.cpu.winograd_tiles import (
+    OF_INPUT,
+    OF_KERNEL,
+    OF_KERNEL_GRAD,
+    OF_OUTPUT,
+    OF_OUTPUT_GRAD,
+    load_patch,
+    sandwich,
+    store_pixels,
+    transform,
+)
 
 __all__ = ["pays", "winograd_forward", "winograd_kernel_grad"]
 
 
-def _turned(matrix: Any) -> Any:
-    return tuple(zip(*matrix, strict=True))
-
-
-A = ((1, 0), (1, 1), (1, -1), (0, -1))
-B = ((1, 0, 0, 0), (0, 1, -1, 1), (-1, 1, 1, 0), (0, 0, 0, -1))
-G = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
-OF_INPUT, OF_OUTPUT, OF_OUTPUT_GRAD = Static(0, 4), Static(1, 4), Static(2, 2)
-OF_KERNEL, OF_KERNEL_GRAD = Static(3, 3), Static(4, 4)
-"""Number of a matrix, and the side of the square that it is applied to."""
-MATRICES: Any = (_turned(B), _turned(A), A, G, _turned(G))
 POINTS = Static(16, 1)
 FOUR = Static(4, 1)
-FIRST, SECOND, THIRD, LAST = Static(0, 0), Static(1, 0), Static(2, 0), Static(3, 0)
 
 FEWEST_CHANNELS = 16
 FEWEST_PIXELS = 128
@@ -182,84 +177,6 @@ def _even(size: int) -> int:
     return size + size % 2
 
 
-# --- transforms of tiles ----------------------------------------------------------------------
-
-
-@_operation
-def _sandwich(typing: Any, tile: Any, which: Any) -> Any:
-    """Return M X Mᵀ for a square X of vectors, row by row, and a matrix of `MATRICES`."""
-    matrix, side = MATRICES[which.a], which.b
-    result = tile_type(tile.dtype, len(matrix) ** 2, 1)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, tile.dtype)
-
-        def combined(factors: Any, values: Any) -> Any:
-            total = None
-            for factor, value in zip(factors, values, strict=True):
-                if abs(factor) not in (0, 1):
-                    value = builder.fmul(
-                        value, ir.Constant(code.vector, [abs(factor)] * code.lanes)
-                    )
-                if factor > 0:
-                    total = value if total is None else builder.fadd(total, value)
-                elif factor < 0:
-                    zeros = ir.Constant(code.vector, [0.0] * code.lanes)
-                    total = builder.fsub(zeros if total is None else total, value)
-            return total
-
-        values = code.unpack(arguments[0])
-        columns = [[combined(row, values[j::side]) for row in matrix] for j in range(side)]
-        lines = zip(*columns, strict=True)
-        return code.pack([combined(row, line) for line in lines for row in matrix])
-
-    return result(tile, which), generate
-
-
-@_operation
-def _load_square(typing: Any, which: Any, source: Any, down: Any, across: Any, n: Any) -> Any:
-    """Return a square of vectors whose (i, j) starts at source[i * down + j * across]."""
-    side = which.b
-    result = tile_type(source.dtype, side * side, 1)
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, data, row, column, count = arguments
-        code = Code(context, builder, source.dtype, count)
-        starts = [code.offset(code.constant(0), (i, row), (j, column))
-                  for i in range(side) for j in range(side)]  # fmt: skip
-        return code.pack([code.load(data, start, 0) for start in starts])
-
-    return result(which, source, types.intp, types.intp, types.intp), generate
-
-
-@kernel(inner=True)
-def _transform(
-    x: Pointer,
-    starts: Pointer,
-    rows: int,
-    across: int,
-    line: int,
-    channels: int,
-    first: int,
-    count: int,
-    side: Static,
-    points: Pointer,
-) -> None:
-    """Write the points of all tiles, (16, tiles, count), of `count` channels from `first` on."""
-    one, step = lanes(x), rows * across * count
-    for r in range(rows):
-        for u in range(across):
-            source = at(x, starts[2 * r] + 2 * u * channels + first)
-            target = at(points, (r * across + u) * count)
-            for c in range(0, count, one):
-                n = min(one, count - c)
-                tile = _sandwich(_load_square(side, at(source, c), line, channels, n), side)
-                store_tile(tile, target, c, step, n)
-
-
-# --- tasks ------------------------------------------------------------------------------------
-
-
 @kernel(parallel=True)
 def _pack(
     panel: int, matrix: Array, _b: Array, _c: Array, _d: Array,
@@ -275,11 +192,11 @@ def _pack(
         for half in range(2):
             j = (2 * panel + half) * one
             if j < filters:
-                square = _load_square(
+                square = load_patch(
                     OF_KERNEL, at(source, c * filters + j), 3 * tap, tap, min(one, filters - j)
                 )
                 target = at(pointer(packed), (panel * channels + c) * 2 * one + half * one)
-                store_tile(_sandwich(square, OF_KERNEL), target, 0, size, one)
+                store_tile(sandwich(square, OF_KERNEL), target, 0, size, one)
 
 
 @kernel(parallel=True)
@@ -299,7 +216,7 @@ def _forward_run(
     u, m = pointer(points), at(pointer(points), 16 * tiles * channels)
     zeros = np.zeros(filters, x.dtype)
     band_of(pointer(x), 2 * first, 2 * last, sizes, channels, 0, pointer(starts), pointer(scratch))
-    _transform(pointer(scratch), pointer(starts), last - first, across, line, channels, 0, channels,
+    transform(pointer(scratch), pointer(starts), last - first, across, line, channels, 0, channels,
                OF_INPUT, u)  # fmt: skip
     for point in range(16):
         multiply(
@@ -315,42 +232,16 @@ def _forward_run(
             target = at(pointer(y), ((image * out_height + i) * out_width + 2 * t) * filters)
             for f in range(0, filters, one):
                 n = min(one, filters - f)
-                tile = _sandwich(load_tile(POINTS, source, f, tiles * filters, n), OF_OUTPUT)
+                tile = sandwich(load_tile(POINTS, source, f, tiles * filters, n), OF_OUTPUT)
                 tile = add_tile(tile, repeat_row(FOUR, pointer(bias), f, n))
                 if relu:
                     tile = positive(tile)
-                _store(tile, at(target, f), filters, out_width * filters,
+                store_pixels(tile, at(target, f), filters, out_width * filters,
                        i + 1 < out_height, 2 * t + 1 < out_width, n)  # fmt: skip
     keep(starts)
     keep(scratch)
     keep(points)
     keep(zeros)
-
-
-@_operation
-def _store_pixel(typing: Any, tile: Any, which: Any, target: Any, n: Any) -> Any:
-    """Write one vector of a tile."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, target.dtype, arguments[3])
-        code.store(arguments[2], code.constant(0), 0, code.unpack(arguments[0])[which.a])
-        return context.get_dummy_value()
-
-    return types.void(tile, which, target, types.intp), generate
-
-
-@kernel(inner=True)
-def _store(
-    tile: Any, y: Pointer, across: int, down: int, below: bool, beside: bool, n: int
-) -> None:
-    """Write two by two pixels, as far as they are there."""
-    _store_pixel(tile, FIRST, y, n)
-    if beside:
-        _store_pixel(tile, SECOND, at(y, across), n)
-    if below:
-        _store_pixel(tile, THIRD, at(y, down), n)
-        if beside:
-            _store_pixel(tile, LAST, at(y, down + across), n)
 
 
 @kernel(parallel=True)
@@ -383,13 +274,13 @@ def _kernel_grad_part(
         band_of(
             pointer(x), 2 * row, 2 * stop, sizes, channels, 0, pointer(starts), pointer(scratch)
         )
-        _transform(pointer(scratch), pointer(starts), stop - row, across, line, channels,
+        transform(pointer(scratch), pointer(starts), stop - row, across, line, channels,
                    low, high - low, OF_INPUT, u)  # fmt: skip
         band_of(
             pointer(dy), 2 * row, 2 * stop, window, filters, 0, pointer(out_starts),
             pointer(out_scratch),
         )  # fmt: skip
-        _transform(pointer(out_scratch), pointer(out_starts), stop - row, across, out_line, filters,
+        transform(pointer(out_scratch), pointer(out_starts), stop - row, across, out_line, filters,
                    begin, end - begin, OF_OUTPUT_GRAD, d)  # fmt: skip
         for point in range(16):
             add_transposed_product(
@@ -418,4 +309,4 @@ def _kernel_grad_end(
         tile = load_tile(POINTS, source, 0, tap, n)
         for chunk in range(1, chunks):
             tile = add_tile(tile, load_tile(POINTS, source, chunk * 16 * tap, tap, n))
-        store_tile(_sandwich(tile, OF_KERNEL_GRAD), pointer(dk), c * filters + f, tap, n)
+        store_tile(sandwich(tile, OF_KERNEL_GRAD), pointer(dk), c * filters + f, tap, n)
