@@ -61,8 +61,11 @@ def test_means_and_their_gradients_are_exact(case, dtype, data_format):
         expected_y[:, i, j] = seen.sum((1, 2)) / (seen.shape[1] * seen.shape[2])
         share = dy[:, i, j] / (seen.shape[1] * seen.shape[2])
         expected_dx[:, rows, columns] += share[:, np.newaxis, np.newaxis]
-    np.testing.assert_array_equal(y, expected_y)
-    np.testing.assert_array_equal(dx, expected_dx)
+    # Kernels divide by multiplying with 1 / 9, which is not exact.
+    roundings = 4 * np.finfo(dtype).eps if 3 in case[4] else 0
+    for one, other in ((y, expected_y), (dx, expected_dx)):
+        scale = np.abs(other).max(initial=0)
+        np.testing.assert_allclose(one, other, rtol=0, atol=roundings * scale)
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="numba was started with one thread")

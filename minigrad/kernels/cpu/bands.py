@@ -34,9 +34,6 @@ from minigrad.kernels.cpu.simd import (
 __all__ = ["add_band_products", "band_of", "line_of", "multiply_band"]
 
 TALL_WIDE, TALL_NARROW = Static(TALL, 2), Static(TALL, 1)
-# Rows of 32 or 56 pixels leave 8: with them in one tile, b is read once instead of twice.
-MID = 2 * TALL // 3
-MID_WIDE, MID_NARROW = Static(MID, 2), Static(MID, 1)
 LOW_WIDE, LOW_NARROW = Static(4, 2), Static(4, 1)
 PAIR_WIDE, PAIR_NARROW = Static(2, 2), Static(2, 1)
 ONE_WIDE, ONE_NARROW = Static(1, 2), Static(1, 1)
@@ -138,9 +135,8 @@ def multiply_band(
     """
     one = lanes(x)
     low = count - count % TALL
-    mid = count - count % TALL % MID
-    pairs = count - count % TALL % MID % 4
-    single = count - count % TALL % MID % 4 % 2
+    pairs = count - count % TALL % 4
+    single = count - count % TALL % 4 % 2
     for start in range(0, depth, DEPTH):
         size, begin, end = min(DEPTH, depth - start), start == 0, start + DEPTH >= depth
         go, cut = stream and depth <= DEPTH, relu and end
@@ -152,9 +148,7 @@ def multiply_band(
                 if columns - j >= 2 * one:
                     _tiles(TALL_WIDE, TALL, 0, low, source, pixel, pieces, length, skip, panel,
                            size, at(bias, j), begin, target, ldo, go, cut, None)  # fmt: skip
-                    _tiles(MID_WIDE, MID, low, mid, source, pixel, pieces, length, skip, panel,
-                           size, at(bias, j), begin, target, ldo, go, cut, None)  # fmt: skip
-                    _tiles(LOW_WIDE, 4, mid, pairs, source, pixel, pieces, length, skip, panel,
+                    _tiles(LOW_WIDE, 4, low, pairs, source, pixel, pieces, length, skip, panel,
                            size, at(bias, j), begin, target, ldo, go, cut, None)  # fmt: skip
                     _tiles(PAIR_WIDE, 2, pairs, single, source, pixel, pieces, length, skip, panel,
                            size, at(bias, j), begin, target, ldo, go, cut, None)  # fmt: skip
@@ -166,9 +160,7 @@ def multiply_band(
                     side = at(target, v)
                     _tiles(TALL_NARROW, TALL, 0, low, source, pixel, pieces, length, skip, half,
                            size, right, begin, side, ldo, go, cut, n)  # fmt: skip
-                    _tiles(MID_NARROW, MID, low, mid, source, pixel, pieces, length, skip, half,
-                           size, right, begin, side, ldo, go, cut, n)  # fmt: skip
-                    _tiles(LOW_NARROW, 4, mid, pairs, source, pixel, pieces, length, skip, half,
+                    _tiles(LOW_NARROW, 4, low, pairs, source, pixel, pieces, length, skip, half,
                            size, right, begin, side, ldo, go, cut, n)  # fmt: skip
                     _tiles(PAIR_NARROW, 2, pairs, single, source, pixel, pieces, length, skip, half,
                            size, right, begin, side, ldo, go, cut, n)  # fmt: skip
@@ -237,9 +229,8 @@ def add_band_products(
     """Add to row k < depth of out the sum over all pixels of x[start + u pixel + k] dy."""
     one = lanes(x)
     low = depth - depth % TALL
-    mid = depth - depth % TALL % MID
-    pairs = depth - depth % TALL % MID % 4
-    single = depth - depth % TALL % MID % 4 % 2
+    pairs = depth - depth % TALL % 4
+    single = depth - depth % TALL % 4 % 2
     several = max(1, TRANSPOSED_DEPTH // max(1, count))
     for r in range(0, rows, several):
         number, begin = min(several, rows - r), at(starts, r)
@@ -248,9 +239,7 @@ def add_band_products(
             if columns - j >= 2 * one:
                 _sums(TALL_WIDE, TALL, 0, low, x, begin, number, count, pixel,
                       right, ldy, target, ldo, None)  # fmt: skip
-                _sums(MID_WIDE, MID, low, mid, x, begin, number, count, pixel,
-                      right, ldy, target, ldo, None)  # fmt: skip
-                _sums(LOW_WIDE, 4, mid, pairs, x, begin, number, count, pixel,
+                _sums(LOW_WIDE, 4, low, pairs, x, begin, number, count, pixel,
                       right, ldy, target, ldo, None)  # fmt: skip
                 _sums(PAIR_WIDE, 2, pairs, single, x, begin, number, count, pixel,
                       right, ldy, target, ldo, None)  # fmt: skip
@@ -261,9 +250,7 @@ def add_band_products(
                 n, half, side = columns - j - v, at(right, v), at(target, v)
                 _sums(TALL_NARROW, TALL, 0, low, x, begin, number, count, pixel,
                       half, ldy, side, ldo, n)  # fmt: skip
-                _sums(MID_NARROW, MID, low, mid, x, begin, number, count, pixel,
-                      half, ldy, side, ldo, n)  # fmt: skip
-                _sums(LOW_NARROW, 4, mid, pairs, x, begin, number, count, pixel,
+                _sums(LOW_NARROW, 4, low, pairs, x, begin, number, count, pixel,
                       half, ldy, side, ldo, n)  # fmt: skip
                 _sums(PAIR_NARROW, 2, pairs, single, x, begin, number, count, pixel,
                       half, ldy, side, ldo, n)  # fmt: skip
