@@ -187,12 +187,14 @@ class BatchNormalization(Layer):
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Return the normalized inputs; in training, move the averages."""
+    def call(self, inputs: Tensor, training: bool = False, relu: bool = False) -> Tensor:
+        """Return the normalized inputs, after ReLU if that is asked for; move the averages."""
         axis = self._at(inputs.shape)
         if training and self.trainable and inputs.size:
             others = tuple(i for i in range(inputs.ndim) if i != axis)
-            result = ops.batch_normalization(inputs, self.gamma, self.beta, others, self.epsilon)
+            result = ops.batch_normalization(
+                inputs, self.gamma, self.beta, others, self.epsilon, "relu" if relu else None
+            )
             self._move(self.moving_mean, result.mean)
             self._move(self.moving_variance, result.variance)
             return result.output
@@ -204,7 +206,7 @@ class BatchNormalization(Layer):
             offset = offset + self.beta
         along = tuple(-1 if i == axis else 1 for i in range(inputs.ndim))
         outputs: Tensor = inputs * scale.reshape(along) + offset.reshape(along)
-        return outputs
+        return ops.relu(outputs) if relu else outputs
 
     def _move(self, average: Parameter, statistic: Tensor) -> None:
         kept = self.momentum * average.data

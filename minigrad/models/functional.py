@@ -7,7 +7,8 @@ Everything else is a loop over that list: computing, shapes, multiply-adds, the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from minigrad import layers as registry
@@ -20,6 +21,7 @@ from minigrad.layers.shapes import Shape, shape_of
 from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
 from minigrad.models.data import one_each
 from minigrad.models.model import Model
+from minigrad.models.parts import takes_along
 from minigrad.models.summary import layer_macs
 
 __all__ = ["Functional"]
@@ -74,13 +76,14 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(s): (s, i) for i, c in enumerate(self._calls) for s in _flat(c.inputs)}
         kept = {id(symbol) for symbol in _flat(self.outputs)}
-        self._drops: list[list[Symbol]] = [[] for _ in self._calls]
+        calls = _together(self._calls, kept)
+        # After its last use a result is dropped, so that inference keeps no more than it needs.
+        last = {id(s): (s, i) for i, c in enumerate(calls) for s in _flat(c.inputs)}
+        self._steps: list[tuple[LayerCall, list[Symbol]]] = [(call, []) for call in calls]
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
-                self._drops[number].append(symbol)
+                self._steps[number][1].append(symbol)
         if isinstance(self.inputs, Symbol):
             self.input_spec = _spec(self.inputs.shape)
         self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
@@ -117,7 +120,7 @@ class Functional(Model):
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
-        return self._run(inputs, lambda call, values: call.layer(values, **call.words))
+        return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output (a list of shapes) without computing anything."""
@@ -197,11 +200,16 @@ class Functional(Model):
 
     # ------------------------------------------------------------------ inside
 
-    def _run(self, inputs: Any, compute: Callable[[LayerCall, Any], Any]) -> Any:
+    def _run(
+        self,
+        inputs: Any,
+        compute: Callable[[LayerCall, Any], Any],
+        steps: Iterable[tuple[LayerCall, list[Symbol]]] | None = None,
+    ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
         given = [inputs] if isinstance(self.inputs, Symbol) else inputs
         values = dict(zip(map(id, _flat(self.inputs)), given, strict=True))
-        for call, drops in zip(self._calls, self._drops, strict=True):
+        for call, drops in steps or [(call, []) for call in self._calls]:
             if call.inputs is not None:
                 arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
                 try:
@@ -275,6 +283,28 @@ def _names(symbols: Any) -> tuple[str, ...]:
             name = f"{wanted}_{number}"
         found.append(name)
     return tuple(found)
+
+
+def _together(calls: list[LayerCall], kept: set[int]) -> list[LayerCall]:
+    """Return the calls to make: of two that a layer can do in one pass, nobody sees the first."""
+    readers = Counter(id(symbol) for call in calls for symbol in _flat(call.inputs))
+    found: list[LayerCall] = []
+    places: dict[int, int] = {}  # of the call that a symbol comes from
+    for call in calls:
+        source = call.inputs.source if isinstance(call.inputs, Symbol) else None
+        if (
+            source is not None
+            and readers[id(call.inputs)] == 1
+            and id(call.inputs) not in kept
+            and takes_along(source.layer, call.layer)
+        ):
+            place = places[id(call.inputs)]
+            words = {**source.words, "relu": True}
+            found[place] = replace(found[place], words=words, outputs=call.outputs)
+            continue
+        places.update((id(symbol), len(found)) for symbol in _flat(call.outputs))
+        found.append(call)
+    return found
 
 
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:

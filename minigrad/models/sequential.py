@@ -14,7 +14,7 @@ from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.layers.symbolic import output_shapes
 from minigrad.models.model import Model
-from minigrad.models.parts import all_or_nothing
+from minigrad.models.parts import all_or_nothing, takes_along
 from minigrad.models.summary import layer_macs
 
 __all__ = ["Sequential"]
@@ -120,9 +120,14 @@ class Sequential(Model):
     def call(self, inputs: Tensor) -> Tensor:
         """Pass the inputs through all layers; they train if the model does."""
         x = inputs
+        done = False
         for index, layer in enumerate(self._layers):
+            if done:
+                done = False
+                continue
+            done = any(takes_along(layer, after) for after in self._layers[index + 1 : index + 2])
             try:
-                x = layer(x)
+                x = layer(x, relu=True) if done else layer(x)
             except ValueError as error:
                 raise self._failure(index, x.shape, inputs.shape, error) from error
         return x
