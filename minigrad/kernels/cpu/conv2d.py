@@ -80,7 +80,7 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
         turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
     turned = turned.reshape(kh, kw, filters // groups, groups * part)
     phases = _phases(geometry)
-    if groups == 1 and pays(phases[0][-1], len(dy), filters, part):
+    if (geometry.strides, groups) == ((1, 1), 1) and pays(phases[0][-1], len(dy), filters, part):
         dx = winograd_forward(dy, turned, None, phases[0][-1], True, False)
         return from_last(dx, geometry.data_format)
     shape = (len(dy), *geometry.input_size, groups * part)
