@@ -240,8 +240,7 @@ class Registry:
                 return self._name_of(obj)
         raise ValueError(
             f"This {self.kind} cannot be written to a configuration: it has neither a name nor a "
-            "get_config() "
-            "method. Define it as a named function or a class and register it. "
+            "get_config() method. Define it as a named function or a class and register it. "
             f"Received: {brief(obj)}"
         )
 
@@ -253,10 +252,26 @@ class Registry:
                 found.setdefault("shared_object_id", list(_sharing.written).index(id(obj)))
                 return found
             name = self._name_of(type(obj))
-            found = {"class_name": name, "config": obj.get_config()}
+            config = obj.get_config()
+            self._check_arguments(type(obj), config)
+            found = {"class_name": name, "config": config}
             if getattr(obj, "is_shared", False):
                 _sharing.written[id(obj)] = obj, found
             return found
+
+    def _check_arguments(self, cls: Any, config: Mapping[str, Any]) -> None:
+        """Raise ValueError if the constructor does not take what is in the configuration."""
+        usual: Any = getattr(self._base, "from_config", None)
+        if usual is None or cls.from_config.__func__ is not usual.__func__:
+            return  # it reads configurations in a way of its own
+        try:
+            inspect.signature(cls.__init__).bind(None, **config)
+        except TypeError as error:
+            raise ValueError(
+                f"{cls.__name__} could not be made again from its configuration: {error}. Its "
+                "__init__() must take what get_config() returns, for instance with **kwargs, and "
+                f"get_config() return all that it needs. Received: {brief(sorted(config))}"
+            ) from None
 
     def deserialize(self, config: Any) -> Any:
         """Return the object that `serialize` was given; `config` is not changed.

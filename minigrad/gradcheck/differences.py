@@ -21,6 +21,7 @@ from minigrad.gradcheck.findings import Array
 _ROUNDING = 8.0  # a result of size F is taken to be wrong by at most this many units of F * epsilon
 _BENT = (0.1, 1e-4)  # shares by which one-sided slopes differ where a function bends
 _NOTHING = 64.0  # in rounding units: slopes below that may be what is left of terms that cancel
+_TINY = 2.0**-1022  # the smallest number with all its digits: steps below that mean nothing
 _TAIL = 5  # the smallest steps of a ladder, which show rounding and nothing else
 _MOST_DOUBT = 1e-3  # of the largest slope: the most that disagreement between steps may excuse
 
@@ -260,7 +261,7 @@ def _ladder(scale: float, size: float, epsilon: float) -> list[float]:
         steps = [float(step) for step in np.geomspace(0.25, scale, 8)[:-1]]
     step = scale / 4
     smallest = min(scale * 2.0**18 * epsilon, size * best_step(epsilon) or scale)
-    while step >= smallest:
+    while step >= max(smallest, _TINY):
         steps.append(step)
         step /= 4
     return steps
