@@ -11,7 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from minigrad.kernels.cpu.emit import Code, Static, types
+from minigrad.kernels.cpu.emit import Code, Static, pointer_suffix, types
 
 __all__ = ["TO_READ", "TO_WRITE", "prefetch"]
 
@@ -26,7 +26,8 @@ def prefetch(typing: Any, source: Any, i: Any, purpose: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
         function = Code(context, builder, source.dtype).function(
-            "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            f"llvm.prefetch.{pointer_suffix('i8')}",
+            ir.FunctionType(ir.VoidType(), [byte, word, word, word]),
         )
         address = builder.bitcast(builder.gep(arguments[0], [arguments[1]]), byte)
         flags = [ir.Constant(word, number) for number in (purpose.a, purpose.b, 1)]
