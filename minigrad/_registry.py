@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
 
+from minigrad._brief import brief
+
 __all__ = ["Configurable", "Registry", "snake_case", "unknown_name"]
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
@@ -160,7 +162,7 @@ class Registry:
         if not callable(entry) or not isinstance(name, str) or not name.isidentifier():
             raise TypeError(
                 f"Only a class or a named function can be registered as {_an(self.kind)}. "
-                f"Received: {entry!r}"
+                f"Received: {brief(entry)}"
             )
         names = [name, *aliases]
         if isinstance(entry, type) and not inspect.isfunction(self._entries.get(snake_case(name))):
@@ -206,7 +208,7 @@ class Registry:
         raise ValueError(
             f"{_an(self.kind).capitalize()} must be given as None, a name, a configuration (a "
             "dict), a class or an "
-            f"object that can be called. Received: {identifier!r} (type "
+            f"object that can be called. Received: {brief(identifier)} (type "
             f"{type(identifier).__name__})"
         )
 
@@ -238,8 +240,8 @@ class Registry:
                 return self._name_of(obj)
         raise ValueError(
             f"This {self.kind} cannot be written to a configuration: it has neither a name nor a "
-            "get_config() "
-            f"method. Define it as a named function or a class and register it. Received: {obj!r}"
+            "get_config() method. Define it as a named function or a class and register it. "
+            f"Received: {brief(obj)}"
         )
 
     def _described(self, obj: Any) -> dict[str, Any]:
@@ -250,10 +252,26 @@ class Registry:
                 found.setdefault("shared_object_id", list(_sharing.written).index(id(obj)))
                 return found
             name = self._name_of(type(obj))
-            found = {"class_name": name, "config": obj.get_config()}
+            config = obj.get_config()
+            self._check_arguments(type(obj), config)
+            found = {"class_name": name, "config": config}
             if getattr(obj, "is_shared", False):
                 _sharing.written[id(obj)] = obj, found
             return found
+
+    def _check_arguments(self, cls: Any, config: Mapping[str, Any]) -> None:
+        """Raise ValueError if the constructor does not take what is in the configuration."""
+        usual: Any = getattr(self._base, "from_config", None)
+        if usual is None or cls.from_config.__func__ is not usual.__func__:
+            return  # it reads configurations in a way of its own
+        try:
+            inspect.signature(cls.__init__).bind(None, **config)
+        except TypeError as error:
+            raise ValueError(
+                f"{cls.__name__} could not be made again from its configuration: {error}. Its "
+                "__init__() must take what get_config() returns, for instance with **kwargs, and "
+                f"get_config() return all that it needs. Received: {brief(sorted(config))}"
+            ) from None
 
     def deserialize(self, config: Any) -> Any:
         """Return the object that `serialize` was given; `config` is not changed.
@@ -277,7 +295,7 @@ class Registry:
             raise ValueError(
                 f"The configuration of {_an(self.kind)} must be a name or a dict with the keys "
                 "'class_name' and "
-                f"'config'. Received: {config!r}"
+                f"'config'. Received: {brief(config)}"
             )
         name, arguments = config["class_name"], config.get("config")
         if name == "function" and isinstance(arguments, str):  # Keras 3's way to write a function
@@ -286,7 +304,8 @@ class Registry:
             arguments = {}
         if not isinstance(arguments, Mapping):
             raise ValueError(
-                f"The 'config' of {_an(self.kind)} must be a dict. Received: config={arguments!r}"
+                f"The 'config' of {_an(self.kind)} must be a dict. "
+                f"Received: config={brief(arguments)}"
             )
         entry = self._find(name.rpartition(">")[2])  # Keras writes custom objects as "Package>Name"
         with sharing():
@@ -315,7 +334,7 @@ class Registry:
             raise ValueError(
                 f"This {self.kind} shares the name {name!r} with a registered one and would be "
                 "read back as that. "
-                f"Give it another name. Received: {entry!r}"
+                f"Give it another name. Received: {brief(entry)}"
             )
         return name
 
@@ -340,7 +359,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     else:
         once = {_fold(each): each for each in known}  # dense, and not Dense as well
         hint = f"Known names: {', '.join(once.values())}."
-    return f"Unknown {kind}. {hint} Received: {name!r}"
+    return f"Unknown {kind}. {hint} Received: {brief(name)}"
 
 
 def snake_case(name: str) -> str:

@@ -15,6 +15,8 @@ from typing import Literal, NoReturn, TypeAlias, overload
 
 import numpy as np
 
+from minigrad._brief import brief
+
 __all__ = [
     "DataFormat",
     "Padding",
@@ -59,7 +61,7 @@ def positive_int(value: object, name: str) -> int:
     number = _integer(value, integral_floats=True)
     if number is None or number < 1:
         raise ValueError(
-            f"The `{name}` argument must be an integer >= 1. Received: {name}={value!r}"
+            f"The `{name}` argument must be an integer >= 1. Received: {name}={brief(value)}"
         )
     return number
 
@@ -113,7 +115,7 @@ def number(
     wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits.items() if limit is not None)
     raise ValueError(
         f"The `{name}` argument must be a finite number{' ' * bool(wanted)}{wanted}. "
-        f"Received: {name}={value!r}"
+        f"Received: {name}={brief(value)}"
     )
 
 
@@ -146,6 +148,11 @@ def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
     >>> pair([1, 2.0], "strides")
     (1, 2)
     """
+    # What layers give is what this function has returned before.
+    if type(value) is tuple and [*map(type, value)] == [int, int] and min(value) >= minimum:
+        return value
+    if type(value) is int and value >= minimum:
+        return value, value
     members, shown = _members(value)
     numbers = [_integer(member, integral_floats=members is not None) for member in members or ()]
     if members is None:
@@ -157,7 +164,7 @@ def pair(value: object, name: str, *, minimum: int = 1) -> tuple[int, int]:
             return first, second
     raise ValueError(
         f"The `{name}` argument must be an integer or a tuple of 2 integers, "
-        f"all >= {minimum}. Received: {name}={shown!r}"
+        f"all >= {minimum}. Received: {name}={brief(shown)}"
     )
 
 
@@ -201,7 +208,7 @@ def padding(value: object, *, explicit: bool = False) -> Padding | Pads:
             case "causal":
                 raise ValueError(
                     "padding='causal' is only for 1-D convolutions: an image has no past. "
-                    f"Use 'valid' or 'same'. Received: padding={value!r}"
+                    f"Use 'valid' or 'same'. Received: padding={brief(value)}"
                 )
     members, shown = _members(value)
     if explicit and members is not None and len(members) == 2:
@@ -213,7 +220,7 @@ def padding(value: object, *, explicit: bool = False) -> Padding | Pads:
     wanted = "'valid' or 'same'"
     if explicit:
         wanted = "'valid', 'same', or ((top, bottom), (left, right)) with integers >= 0"
-    raise ValueError(f"The `padding` argument must be {wanted}. Received: padding={shown!r}")
+    raise ValueError(f"The `padding` argument must be {wanted}. Received: padding={brief(shown)}")
 
 
 def data_format(value: object) -> DataFormat:
@@ -252,7 +259,7 @@ def data_format(value: object) -> DataFormat:
 def _reject_data_format(value: object) -> NoReturn:
     raise ValueError(
         "The `data_format` argument must be 'channels_last' or 'channels_first'. "
-        f"Received: data_format={value!r}"
+        f"Received: data_format={brief(value)}"
     )
 
 

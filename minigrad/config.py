@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import _validate
+from minigrad._brief import brief
 
 FLOAT_TYPES = ("float32", "float64")
 
@@ -56,7 +57,7 @@ def set_floatx(value: Any) -> None:
     except TypeError:
         name = ""
     if value is None or name not in FLOAT_TYPES:
-        raise ValueError(f"floatx must be one of {FLOAT_TYPES}. Received: {value!r}")
+        raise ValueError(f"floatx must be one of {FLOAT_TYPES}. Received: {brief(value)}")
     _values["floatx"] = name
 
 
@@ -74,9 +75,9 @@ def set_epsilon(value: float) -> None:
         Unless ``value`` is a finite, positive number.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise ValueError(f"epsilon must be a positive number. Received: {value!r}")
+        raise ValueError(f"epsilon must be a positive number. Received: {brief(value)}")
     if not 0.0 < float(value) < float("inf"):
-        raise ValueError(f"epsilon must be positive and finite. Received: {value!r}")
+        raise ValueError(f"epsilon must be positive and finite. Received: {brief(value)}")
     _values["epsilon"] = float(value)
 
 
@@ -109,7 +110,8 @@ def resolve_dtype(value: Any) -> np.dtype[Any]:
         dtype = np.dtype(object)
     if dtype.name not in FLOAT_TYPES:
         raise ValueError(
-            f"dtype must be one of {FLOAT_TYPES} (or None for floatx). Received: dtype={value!r}"
+            f"dtype must be one of {FLOAT_TYPES} (or None for floatx). "
+            f"Received: dtype={brief(value)}"
         )
     return dtype
 
@@ -133,7 +135,7 @@ def set_num_threads(count: int) -> None:
         or not 1 <= count <= limit
     ):
         raise ValueError(
-            f"The number of threads must be an integer from 1 to {limit}. Received: {count!r}"
+            f"The number of threads must be an integer from 1 to {limit}. Received: {brief(count)}"
         )
     numba.set_num_threads(int(count))
 

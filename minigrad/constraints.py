@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, constant, wrap
@@ -309,7 +310,8 @@ def _axes(axis: int | Iterable[int]) -> int | list[int]:
             plain = [int(m) for m in members]
             return plain[0] if isinstance(axis, (int, np.integer)) else plain
     raise ValueError(
-        f"The `axis` argument must be an integer or a list of integers. Received: axis={axis!r}"
+        "The `axis` argument must be an integer or a list of integers. "
+        f"Received: axis={brief(axis)}"
     )
 
 

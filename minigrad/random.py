@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
+
 __all__ = ["check_seed", "generator", "set_random_seed"]
 
 _source = np.random.default_rng()
@@ -86,4 +88,4 @@ def check_seed(seed: Any) -> int | None:
         return None
     if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool) and seed >= 0:
         return int(seed)
-    raise ValueError(f"The seed must be None or an integer >= 0. Received: seed={seed!r}")
+    raise ValueError(f"The seed must be None or an integer >= 0. Received: seed={brief(seed)}")

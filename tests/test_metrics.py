@@ -124,6 +124,43 @@ def test_functions_become_metrics() -> None:
     assert again.function is closeness
 
 
+THRESHOLDS: list[tuple[dict[str, Any], Any, Any]] = [  # options, precision and recall of Keras 3
+    (
+        {"thresholds": [0.2, 0.5, 0.9]},
+        [0.5165504813194275, 0.5238637328147888, 0.316111296415329],
+        [0.7535533905029297, 0.5035775899887085, 0.07173869758844376],
+    ),
+    (
+        {"thresholds": [0.3, 0.7], "class_id": 1},
+        [0.592774510383606, 0.545648455619812],
+        [0.812526524066925, 0.45090317726135254],
+    ),
+    (
+        {"thresholds": [0.3, 0.7], "top_k": 2},
+        [0.4676284193992615, 0.42908281087875366],
+        [0.43398308753967285, 0.27325382828712463],
+    ),
+    ({"top_k": 2}, 0.468918114900589, 0.4584265947341919),
+    ({"thresholds": [0.4]}, 0.4979954957962036, 0.5806809663772583),
+]
+
+
+@pytest.mark.parametrize("options, precision, recall", THRESHOLDS)
+def test_several_thresholds(options: Any, precision: Any, recall: Any) -> None:
+    draw = np.random.default_rng(0).random
+    truth, scores = draw((12, 4)) > 0.6, draw((12, 4)).astype("float32").round(1)
+    weights = draw(12).astype("float32")
+    for cls, wanted in ((metrics.Precision, precision), (metrics.Recall, recall)):
+        metric = cls(**options)
+        metric.update_state(truth, scores, weights)
+        metric.update_state(truth[::-1], scores)
+        np.testing.assert_allclose(metric.result(), wanted, rtol=1e-6)
+        again = metrics.deserialize(metrics.serialize(metric))
+        assert again is not None and again.get_config() == metric.get_config()
+        metric.reset_state()
+        assert not np.any(metric.result()) and np.shape(metric.result()) == np.shape(wanted)
+
+
 ERRORS: list[tuple[Callable[[], Any], str]] = [
     (
         lambda: metrics.Accuracy()([1, 2], [1, 2, 3]),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FLOAT64 = np.dtype("float64")
 _NO_PARAMS: dict[str, Any] = {}
-_NOBODY = (None,) * 16  # behind options there is no node
+_MISSING: Any = object()
 _ndarray: Any = np.ndarray
 _new = object.__new__
 
@@ -59,8 +59,8 @@ def _result(op: Primitive, out: Any) -> Any:
     """Return what a forward gave as an array: NumPy turns results without axes into scalars."""
     if isinstance(out, (np.generic, int, float)):
         out = np.asarray(out)
-    if isinstance(out, np.ndarray):
-        out.setflags(write=False)
+    if isinstance(out, _ndarray):
+        out.setflags(False)
         return out
     if devices.is_array(out):
         return out
@@ -202,24 +202,24 @@ def single(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of an operation whose first argument alone is differentiable."""
     forward = op.forward
     saves = op.saves
-    kept, keep_out = op.kept(1, 1)
-    keep_x = kept[0]
-    first = op.names[0]
+    (keep_x, *_), keep_out = op.kept(1, 1)
 
-    def call(*args: Any, **params: Any) -> Tensor:
-        if first in params:
-            args, params = _tensors_by_position(op, args, params)
-        x, *options = args
+    def call(x: Any = _MISSING, /, *options: Any, **params: Any) -> Tensor:
+        if x is _MISSING:
+            (x, *options), params = _tensors_by_position(op, (), params)  # type: ignore[assignment]
         if not isinstance(x, Tensor):
             x = constant(x)
         data = x._data
         parent = x._node
-        if options:
-            options = [part._data if isinstance(part, Tensor) else part for part in options]
+        given = options
+        for option in given:
+            if isinstance(option, Tensor):
+                options = tuple([o._data if isinstance(o, Tensor) else o for o in given])
+                break
         try:
             out = forward(data, *options, **params)
         except Exception:
-            data, *options = _together(op, args, (data, *options))
+            data, *options = _together(op, (x, *given), (data, *options))  # type: ignore[assignment]
             out = forward(data, *options, **params)
         if saves:
             out, saved = out
@@ -232,11 +232,44 @@ def single(op: Primitive) -> Callable[..., Tensor]:
             out = _result(op, out)
         result = _new(Tensor)
         result._data = out
+        if parent is None or not recording.on:
+            result._node = None
+            return result
+        node = _new(Node)
+        node.op = op
+        node.parents = (parent,)  # there is none behind the options
+        node.args = (data if keep_x else None, *options)
+        node.out = out if keep_out else None
+        node.params = params
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.number = number()
+        node.hooks = node.grad = None
+        result._node = node
+        return result
+
+    return call
+
+
+def untracked(op: Primitive) -> Callable[..., Tensor]:
+    """Return the call of an operation without derivatives, a comparison for instance."""
+    forward = op.forward
+
+    def call(*args: Any, **params: Any) -> Tensor:
+        arrays = [arg._data if isinstance(arg, Tensor) else arg for arg in args]
+        try:
+            out = forward(*arrays, **params)
+        except Exception:
+            out = forward(*_together(op, args, arrays), **params)
+        if watchers:
+            show(op.name, out)
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
+            out = _result(op, out)
+        result = _new(Tensor)
+        result._data = out
         result._node = None
-        if parent is not None and recording.on:
-            parents = (parent, *_NOBODY[: len(options)])
-            array = data if keep_x else None
-            result._node = _node(op, parents, (array, *options), out, keep_out, params)
         return result
 
     return call
@@ -244,7 +277,7 @@ def single(op: Primitive) -> Callable[..., Tensor]:
 
 def general(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of any operation."""
-    forward = op.forward
+    forward, broadcasts = op.forward, op.broadcasts
     tensor_names = op.vjps.keys()
     # One more than there are names: with too many arguments, the forward complains.
     tracked = repeat(True) if op.variadic else [*[n in op.vjps for n in op.names], False]
@@ -255,7 +288,7 @@ def general(op: Primitive) -> Callable[..., Tensor]:
         arrays = []
         parents: list[Node | Leaf | None] = []
         mask = 0
-        for arg, differentiable in zip(args, tracked, strict=False):
+        for arg, differentiable in zip(args, tracked):  # noqa: B905
             parent = None
             if isinstance(arg, Tensor):
                 arrays.append(arg._data)
@@ -275,34 +308,32 @@ def general(op: Primitive) -> Callable[..., Tensor]:
             params["saved"] = saved
         if watchers:
             show(op.name, out)
-        if type(out) is not _ndarray:
+        if type(out) is _ndarray:
+            out.setflags(False)
+        else:
             out = _result(op, out)
-        if op.broadcasts and out.dtype is _FLOAT64:
+        if broadcasts and out.dtype is _FLOAT64:
             out = _narrow(op, arrays, params, out)
-        result = wrap(out)
-        if mask and recording.on:
-            keep, keep_out = op.kept(mask, len(args))
-            kept = tuple([a if k else None for a, k in zip(arrays, keep, strict=False)])
-            result._node = _node(op, tuple(parents), kept, result._data, keep_out, params)
+        result = _new(Tensor)
+        result._data = out
+        if not mask or not recording.on:
+            result._node = None
+            return result
+        keep, keep_out = op.kept(mask, len(args))
+        node = _new(Node)
+        node.op = op
+        node.parents = tuple(parents)
+        node.args = tuple([a if k else None for a, k in zip(arrays, keep)])  # noqa: B905
+        node.out = out if keep_out else None
+        node.params = params
+        node.shape = out.shape
+        node.dtype = out.dtype
+        node.number = number()
+        node.hooks = node.grad = None
+        result._node = node
         return result
 
     return call
-
-
-def _node(
-    op: Primitive, parents: Any, args: Any, out: Any, keep_out: bool, params: dict[str, Any]
-) -> Node:
-    node = _new(Node)
-    node.op = op
-    node.parents = parents
-    node.args = args
-    node.out = out if keep_out else None
-    node.params = params
-    node.shape = out.shape
-    node.dtype = out.dtype
-    node.number = number()
-    node.hooks = node.grad = None
-    return node
 
 
 def _tensors_by_position(
@@ -310,7 +341,7 @@ def _tensors_by_position(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Move tensor arguments given by keyword to their positions."""
     params = dict(params)
-    last = max(op.positions[name] for name in params if name in op.vjps)
+    last = max([op.positions[name] for name in params if name in op.vjps], default=0)
     full = list(args)
     for name in op.names[len(args) : last + 1]:
         if name not in params and name not in op.defaults:

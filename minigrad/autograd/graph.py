@@ -232,8 +232,11 @@ def _sum(before: Tensor, part: Tensor) -> Tensor:
 
 def accumulate(where: Node | Leaf, gradient: Tensor) -> None:
     """Add a gradient to what a node or leaf has collected; this is not recorded."""
+    if where.grad is None:
+        where.grad = gradient.detach()
+        return
     with _SetRecording(False):
-        where.grad = gradient.detach() if where.grad is None else where.grad + gradient
+        where.grad = where.grad + gradient
 
 
 def walk(

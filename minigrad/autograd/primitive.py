@@ -149,9 +149,13 @@ class Primitive:
         if self.variadic:
             return get
 
+        tracked = name in self._differentiable
+
         def restore(node: Node, g: Any, position: Any) -> Any:
             value = get(node, g, position)
-            return _restore(value, node.parents[place]) if place < len(node.parents) else value
+            if place >= len(node.args):  # an option given by keyword
+                return value
+            return _restore(value, node.parents[place] if tracked else None)
 
         return restore
 
@@ -160,17 +164,18 @@ class Primitive:
 
         Whether each of the ``count`` arguments is kept, and whether the result is.
         """
-        if self.variadic:
+        key = count if self.variadic else mask
+        found = self._kept.get(key)
+        if found is None and self.variadic:
             needs = self.vjps[self.names[0]].needs
-            return (self.names[0] in needs,) * count, "out" in needs
-        found = self._kept.get(mask)
+            found = self._kept[key] = (self.names[0] in needs,) * count, "out" in needs
         if found is None:
             wanted = set() if self.fused is None else set(self.fused.needs)
             for name, vjp in self.vjps.items():
                 if mask >> self.positions[name] & 1:
                     wanted.update(vjp.needs)
             kept = tuple(name in wanted or name not in self.vjps for name in self.names)
-            found = self._kept[mask] = kept, "out" in wanted
+            found = self._kept[key] = kept, "out" in wanted
         return found
 
     def differentiable(self, position: int) -> bool:
@@ -290,7 +295,9 @@ def primitive(
 
     def decorate(forward: Callable[P, Any]) -> Callable[P, Tensor]:
         op = Primitive(forward, vjps, broadcasts=broadcasts, fused=fused, plain=plain, saves=saves)
-        if op.names == ("x",) and vjps and not saves:
+        if not vjps:
+            call = calls.untracked(op)
+        elif op.names == ("x",) and not saves:
             call = calls.unary(op)
         elif op.names == ("a", "b") and set(vjps) == {"a", "b"} and broadcasts and fused is None:
             call = calls.binary(op)

@@ -107,12 +107,12 @@ class Protocols:
         return bool((self._on_host() == plain(value)).any())
 
     def __bool__(self) -> bool:
-        if self.size != 1:
+        if self._data.size != 1:
             raise ValueError(
                 f"The truth value of a tensor with {self.size} elements is ambiguous. "
                 f"Use .data.any() or .data.all()."
             )
-        return bool(self.item())
+        return bool(self._data.item())
 
     def __float__(self) -> float:
         return float(self.item())

@@ -313,9 +313,10 @@ class Tensor(Operations, Protocols):
 
 def wrap(array: Any, node: Node | Leaf | None = None) -> Tensor:
     """Make a tensor around ``array`` without copying; the array becomes read-only."""
-    if isinstance(array, np.generic):  # NumPy turns results without axes into scalars
-        array = np.asarray(array)
     if isinstance(array, np.ndarray):
+        array.setflags(write=False)
+    elif isinstance(array, np.generic):  # NumPy turns results without axes into scalars
+        array = np.asarray(array)
         array.setflags(write=False)
     result = object.__new__(Tensor)
     result._data = array

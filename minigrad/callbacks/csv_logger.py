@@ -6,6 +6,7 @@ import csv
 import os
 from typing import Any
 
+from minigrad._brief import brief
 from minigrad.callbacks.base import Callback, Logs, expect_folder
 
 __all__ = ["CSVLogger"]
@@ -41,7 +42,9 @@ class CSVLogger(Callback):
         self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
         if not isinstance(separator, str) or len(separator) != 1:
-            raise ValueError(f"separator must be one character. Received: separator={separator!r}")
+            raise ValueError(
+                f"separator must be one character. Received: separator={brief(separator)}"
+            )
         self.filename, self.separator, self.append = os.fspath(filename), separator, append
         self._names: list[str] | None = None
         self._size: int | None = None  # how much of the file that is there stays; None for all

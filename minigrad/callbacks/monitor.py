@@ -6,6 +6,7 @@ import math
 import operator
 from typing import Any
 
+from minigrad._brief import brief
 from minigrad._validate import number
 from minigrad.callbacks.base import Callback, Logs
 
@@ -37,9 +38,11 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
         if not isinstance(monitor, str):
-            raise TypeError(f"monitor must be the name of a log. Received: monitor={monitor!r}")
+            raise TypeError(
+                f"monitor must be the name of a log. Received: monitor={brief(monitor)}"
+            )
         if mode not in MODES:
-            raise ValueError(f"mode must be one of {MODES}. Received: mode={mode!r}")
+            raise ValueError(f"mode must be one of {MODES}. Received: mode={brief(mode)}")
         self.monitor, self.mode = monitor, mode
         self.min_delta = number(min_delta, "min_delta", minimum=0)
         larger_is_better = any(name in monitor.lower() for name in RISING)
@@ -72,5 +75,7 @@ def whole(value: Any, name: str) -> int:
     """Return a number of epochs as an int; ValueError for fractions and negative ones."""
     found = number(value, name, minimum=0)
     if found != int(found):
-        raise ValueError(f"The `{name}` argument must be an integer. Received: {name}={value!r}")
+        raise ValueError(
+            f"The `{name}` argument must be an integer. Received: {name}={brief(value)}"
+        )
     return int(found)

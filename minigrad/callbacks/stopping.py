@@ -145,7 +145,7 @@ class TerminateOnNaN(Callback):
         self.cause: str | None = None
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Ask the model to look at every loss and gradient."""
+        """Ask the model to look at every loss and gradient, until `fit` ends."""
         self.cause = None
         self._epoch = 0
         self.model.on_nonfinite = self._stop
@@ -157,10 +157,6 @@ class TerminateOnNaN(Callback):
     def on_train_batch_begin(self, batch: int, logs: Logs) -> None:
         """Remember the batch."""
         self._batch = batch
-
-    def on_train_end(self, logs: Logs) -> None:
-        """Look no longer."""
-        self.model.on_nonfinite = None
 
     def _stop(self, cause: str) -> None:
         self.cause = cause

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 
 __all__ = ["Array", "Draws", "Examples", "at_least", "grating", "split"]
 
@@ -109,4 +110,4 @@ def at_least(minimum: int, value: object, name: str) -> int:
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
         return int(value)
-    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={value!r}")
+    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")

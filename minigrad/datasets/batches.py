@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
+from minigrad._brief import brief
 
 __all__ = ["Batches"]
 
@@ -58,7 +59,7 @@ class Batches:
         number = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool)
         if not number or batch_size < 1:
             raise ValueError(
-                f"batch_size must be an integer >= 1. Received: batch_size={batch_size!r}"
+                f"batch_size must be an integer >= 1. Received: batch_size={brief(batch_size)}"
             )
         if random.check_seed(seed) is None:
             raise ValueError("The seed must be an integer >= 0. Received: seed=None")

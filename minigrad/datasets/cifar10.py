@@ -39,13 +39,8 @@ def cifar10(
         Where ``cifar-10-binary.tar.gz`` is, or the files ``data_batch_1.bin`` to
         ``data_batch_5.bin`` and ``test_batch.bin`` from it; ``~/.cache/minigrad/cifar10`` when left
         out.
-    download : bool
-        Download the archive into the folder if it is missing, and check its SHA-256. Needs pooch:
-        ``pip install 'minigrad[download]'``.
-    data_format : {"channels_last", "channels_first"}, optional
-        Where the channel axis goes; ``config.image_data_format()`` if None.
-    dtype : {"float32", "uint8"}
-        From 0 to 1 (737 MB in all), or the bytes of the files.
+    download, data_format, dtype
+        As for `mnist`; float32 takes 737 MB in all.
 
     Returns
     -------
@@ -56,10 +51,8 @@ def cifar10(
 
     Raises
     ------
-    FileNotFoundError
-        If files are missing and `download` is false.
-    ValueError
-        If a file is damaged, or an argument is none of its values.
+    FileNotFoundError, OSError, ValueError
+        As for `mnist`.
 
     Notes
     -----

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Examples: TypeAlias = tuple[Array, Array]
@@ -65,7 +66,7 @@ def digits(
     """
     fraction = _fraction(test_fraction)
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0. Received: seed={seed!r}")
+        raise ValueError(f"seed must be an integer >= 0. Received: seed={brief(seed)}")
     axis = -1 if config.resolve_data_format(data_format) == "channels_last" else 1
     pixels, labels = _load()
     x = np.expand_dims((pixels / np.float32(LARGEST_PIXEL)).astype(np.float32), axis)
@@ -91,7 +92,7 @@ def _fraction(value: object) -> float:
             return number
     raise ValueError(
         "test_fraction must be a number from 0 to below 1 (the part of the images that goes to the "
-        f"test set). Received: test_fraction={value!r}"
+        f"test set). Received: test_fraction={brief(value)}"
     )
 
 

@@ -39,7 +39,9 @@ def obtain(folder: Path, name: str, url: str, checksums: Mapping[str, str], down
     ImportError
         If pooch, which downloads, is not installed.
     ValueError
-        If what was downloaded has another checksum.
+        If what was downloaded has another checksum; it is not kept.
+    OSError
+        If it cannot be downloaded, or not to its end.
     """
     for candidate in (folder / name, folder / name.removesuffix(".gz")):
         if candidate.is_file():
@@ -56,4 +58,10 @@ def obtain(folder: Path, name: str, url: str, checksums: Mapping[str, str], down
             "Downloading needs pooch: pip install 'minigrad[download]'. Or get the file by hand "
             f"from {url}{name} and give its folder."
         ) from error
-    return Path(pooch.retrieve(url + name, f"sha256:{checksums[name]}", name, folder))
+    try:
+        return Path(pooch.retrieve(url + name, f"sha256:{checksums[name]}", name, folder))
+    except OSError as error:
+        raise OSError(
+            f"{name} could not be downloaded. Get it by hand from {url}{name} and put it into "
+            f"{folder}. {type(error).__name__}: {error}"
+        ) from error

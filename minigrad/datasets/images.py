@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 
 __all__ = ["Examples", "examples", "layout_and_dtype"]
 
@@ -19,7 +20,7 @@ CLASSES = 10
 def layout_and_dtype(data_format: str | None, dtype: str) -> tuple[str, str]:
     """Check both arguments, before anything is read."""
     if dtype not in ("float32", "uint8"):
-        raise ValueError(f"dtype must be 'float32' or 'uint8'. Received: dtype={dtype!r}")
+        raise ValueError(f"dtype must be 'float32' or 'uint8'. Received: dtype={brief(dtype)}")
     return config.resolve_data_format(data_format), dtype
 
 

@@ -84,6 +84,8 @@ def mnist(
     ------
     FileNotFoundError
         If a file is missing and `download` is false.
+    OSError
+        If it cannot be downloaded.
     ValueError
         If a file is damaged, or an argument is none of its values.
 
@@ -126,7 +128,7 @@ def fashion_mnist(
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, OSError, ValueError
         As for `mnist`.
 
     Notes

@@ -9,14 +9,12 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minigrad.gradcheck.differences import largest
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.suspect import Suspect
-
-Array: TypeAlias = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -33,50 +31,23 @@ class Factor:
 
     def told(self, entry: str) -> str:
         """Return the entry's text with this factor."""
-        if not self.name:
-            return entry or "is the right one"
-        if not entry:
-            return self.text
-        return f"{entry}, and {self.text}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What the gradient would be after one mistake.
-
-    Attributes
-    ----------
-    name : str
-        Of the diagnosis.
-    text : str
-        Completes "the gradient of x ..."; empty for the right gradient itself.
-    values : array
-        In the shape of the input.
-    cost : int
-        How far-fetched this is: the cheapest match is the diagnosis.
-    where : array of bool, optional
-        The elements to compare; the others may hold anything.
-    factors : tuple of Factor
-        By which the mistake may also be scaled; 1 only if empty.
-    any_factor : bool
-        Whether every other factor is an explanation as well.
-    """
-
-    name: str
-    text: str
-    values: Array
-    cost: int = 0
-    where: Array | None = None
-    factors: tuple[Factor, ...] = ()
-    any_factor: bool = False
+        return ", and ".join(part for part in (entry, self.text) if part) or "is the right one"
 
 
 ONE = (Factor(1.0, "", "", 0),)
 
 
-def measured(value: float) -> Factor:
-    """Return a factor without a meaning."""
-    return Factor(value, "scaled", f"is {value:.6g} times the right one", 9)
+@dataclass(frozen=True)
+class Entry:
+    """What the gradient would be after one mistake."""
+
+    name: str  # of the diagnosis
+    text: str  # completes "the gradient of x ..."; empty for the right gradient itself
+    values: Array  # in the shape of the input
+    cost: int = 0  # how far-fetched this is: the cheapest match is the diagnosis
+    where: Array | None = None  # the elements to compare; the others may hold anything
+    factors: tuple[Factor, ...] = ONE  # by which the mistake may also be scaled
+    any_factor: bool = False  # whether every other factor is an explanation as well
 
 
 def factors(suspect: Suspect) -> tuple[Factor, ...]:
@@ -88,17 +59,16 @@ def factors(suspect: Suspect) -> tuple[Factor, ...]:
     ]
     shape = suspect.out_shape
     image = next((a.shape[1:3] for a in suspect.arrays if a.ndim == 4), ())
-    counts: list[tuple[str, str, float]] = [
+    window = suspect.x.size / max(1, math.prod(shape)) if len(shape) == suspect.x.ndim else 0
+    counts: tuple[tuple[str, str, float], ...] = (
         ("the batch size", "the batch size", suspect.batch),
         ("the pixels", "the number of pixels", math.prod(shape[1:-1])),
         ("the positions", "the number of positions", math.prod(shape[:-1])),
         ("the pixels", "the number of pixels of the input", math.prod(image)),
         ("the output", "the size of the output", math.prod(shape)),
         ("the input", "the size of the input", suspect.x.size),
-    ]
-    if len(shape) == suspect.x.ndim:
-        window = suspect.x.size / max(1, math.prod(shape))
-        counts.append(("the window", "the size of a window", window))
+        ("the window", "the size of a window", window),
+    )
     for cost, (name, text, count) in enumerate(counts):
         if count > 1:
             much, little = f"multiplied by {text}, {count:g}", f"divided by {text}, {count:g}"
@@ -128,22 +98,19 @@ def places(suspect: Suspect) -> Iterator[Entry]:
         if not _close(values, suspect.right):
             yield Entry(name, f"equals the right one {text}", values, 1, factors=sign)
     for axes, by, values, where in shifts(suspect.right):
-        if _says_something(suspect.right, where) and not _close(values, suspect.right):
+        seen = np.round(suspect.right[where], 9)
+        if len(np.unique(seen)) >= 4 and not _close(values, suspect.right):
             along = " and ".join(map(str, axes))
             text = f"equals the right one shifted by one along axis {along}"
             yield Entry("shifted by one", f"{text} ({by:+d})", values, 1 + len(axes), where)
-    for axis in range(suspect.x.ndim):
-        if suspect.x.shape[axis] > 1:
-            for what, values in (
-                ("summed", suspect.right.sum(axis=axis, keepdims=True)),
-                ("averaged", suspect.right.mean(axis=axis, keepdims=True)),
-            ):
-                text = f"is the right one {what} over axis {axis}, where it should not be"
-                spread = np.broadcast_to(values, suspect.x.shape)
-                yield Entry("wrong axes", text, spread, 4)
+    for axis in _long_axes(suspect.x):
+        for what, reduce in (("summed", np.sum), ("averaged", np.mean)):
+            text = f"is the right one {what} over axis {axis}, where it should not be"
+            values = reduce(suspect.right, axis=axis, keepdims=True)
+            yield Entry("wrong axes", text, np.broadcast_to(values, suspect.x.shape), 4)
 
 
-def moved(a: Array, axes: tuple[int, ...] | None = None) -> Iterator[tuple[str, str, Array]]:
+def moved(a: Array) -> Iterator[tuple[str, str, Array]]:
     """Yield (name, text, array) for an array with its elements in other places.
 
     Examples
@@ -151,29 +118,22 @@ def moved(a: Array, axes: tuple[int, ...] | None = None) -> Iterator[tuple[str, 
     >>> [name for name, _, _ in moved(np.ones((2, 2)))]
     ['rotated', 'flipped', 'flipped', 'transposed', 'rotated']
     """
-    if a.ndim >= 2:
-        for pair in _pairs(a.ndim):
-            if min(a.shape[axis] for axis in pair) > 1:
-                what = "" if pair == (0, 1) else f" in axes {pair[0]} and {pair[1]}"
-                yield "rotated", f"rotated by 180 degrees{what}", np.flip(a, pair)
-    for axis in range(a.ndim):
-        if a.shape[axis] > 1:
-            what = f" along axis {axis}" if a.ndim > 1 else ""
-            yield "flipped", f"flipped{what}", np.flip(a, axis)
-    if a.ndim >= 2:
-        for i, j in itertools.combinations(range(a.ndim), 2):
-            if a.shape[i] > 1 and a.shape[j] > 1:
-                what = "" if a.ndim == 2 or (i, j) == (0, 1) else f" in axes {i} and {j}"
-                swapped = np.swapaxes(a, i, j)
-                if a.shape[i] == a.shape[j]:
-                    yield "transposed", f"transposed{what}", swapped
-                else:
-                    text = f"transposed{what}, and its numbers read in the old order"
-                    yield "transposed", text, swapped.reshape(a.shape)
-        if a.shape[0] == a.shape[1] > 1:
-            yield "rotated", "rotated by 90 degrees", np.rot90(a)
-            if a.ndim > 2 or a.shape[0] > 2:
-                yield "rotated", "rotated by 270 degrees", np.rot90(a, 3)
+    for pair in _pairs(a.ndim) if a.ndim > 1 else ():
+        if min(a.shape[axis] for axis in pair) > 1:
+            what = "" if pair == (0, 1) else f" in axes {pair[0]} and {pair[1]}"
+            yield "rotated", f"rotated by 180 degrees{what}", np.flip(a, pair)
+    for axis in _long_axes(a):
+        what = f" along axis {axis}" if a.ndim > 1 else ""
+        yield "flipped", f"flipped{what}", np.flip(a, axis)
+    for i, j in itertools.combinations(_long_axes(a), 2):
+        text = "transposed" if (i, j) == (0, 1) else f"transposed in axes {i} and {j}"
+        if a.shape[i] != a.shape[j]:
+            text += ", and its numbers read in the old order"
+        yield "transposed", text, np.swapaxes(a, i, j).reshape(a.shape)
+    if a.ndim >= 2 and a.shape[0] == a.shape[1] > 1:
+        yield "rotated", "rotated by 90 degrees", np.rot90(a)
+        if a.ndim > 2 or a.shape[0] > 2:
+            yield "rotated", "rotated by 270 degrees", np.rot90(a, 3)
 
 
 def shifts(a: Array) -> Iterator[tuple[tuple[int, ...], int, Array, Array]]:
@@ -189,6 +149,10 @@ def shifts(a: Array) -> Iterator[tuple[tuple[int, ...], int, Array, Array]]:
                 rim[axis] = slice(0, 1) if by == 1 else slice(-1, None)
                 where[tuple(rim)] = False
             yield axes, by, np.roll(a, by, axes), where
+
+
+def _long_axes(a: Array) -> list[int]:
+    return [axis for axis in range(a.ndim) if a.shape[axis] > 1]
 
 
 def _pairs(ndim: int) -> list[tuple[int, ...]]:
@@ -209,21 +173,23 @@ def upstreams(suspect: Suspect) -> Iterator[Entry]:
     for name, text, other, cost in _spoiled(u):
         if name == "upstream transposed" and suspect.x.ndim < u.ndim:
             name = "wrong axes"  # of a sum
-        values = suspect.pull(jacobian, other)
+        values, scaled = suspect.pull(jacobian, other), extra if cost < 3 else ONE
         if not _close(values, suspect.right):
-            full = f"is that of {text}"
-            yield Entry(name, full, values, cost, factors=extra if cost < 3 else ONE)
+            yield Entry(name, f"is that of {text}", values, cost, factors=scaled)
 
 
 def _spoiled(u: Array) -> Iterator[tuple[str, str, Array, int]]:
     ones = np.ones_like(u)
     yield "upstream ignored", "an upstream gradient of ones: the real one is ignored", ones, 0
-    yield "upstream without sign", "the magnitude of the upstream gradient", np.abs(u), 1
-    yield "upstream squared", "the upstream gradient squared", u * u, 1
-    yield "upstream clipped", "the upstream gradient clipped to ±1", np.clip(u, -1.0, 1.0), 1
-    yield "upstream clipped", "the positive part of the upstream gradient", np.maximum(u, 0.0), 1
-    yield "upstream scaled", "the upstream gradient over its largest", u / np.abs(u).max(), 1
-    yield "upstream scaled", "the upstream gradient over its norm", u / np.linalg.norm(u), 1
+    for name, text, other in (
+        ("without sign", "the magnitude of the upstream gradient", np.abs(u)),
+        ("squared", "the upstream gradient squared", u * u),
+        ("clipped", "the upstream gradient clipped to ±1", np.clip(u, -1.0, 1.0)),
+        ("clipped", "the positive part of the upstream gradient", np.maximum(u, 0.0)),
+        ("scaled", "the upstream gradient over its largest", u / np.abs(u).max()),
+        ("scaled", "the upstream gradient over its norm", u / np.linalg.norm(u)),
+    ):
+        yield f"upstream {name}", text, other, 1
     for name, text, other in moved(u):
         verb = "upstream transposed" if name == "transposed" else "upstream flipped"
         yield verb, f"the upstream gradient {text}", other, 2
@@ -246,18 +212,22 @@ def _kept(u: Array) -> Iterator[tuple[str, str, Array, int]]:
             continue
         name = f"missing {kind} sum" if kind else "missing sum"
         of = {"batch": "example", "spatial": "pixel"}.get(kind, f"entry along axis {which[0]}")
-        middle = tuple(slice(1, -1) if axis in which else slice(None) for axis in range(u.ndim))
-        inner = np.zeros_like(u)
-        inner[middle] = u[middle]
+        inner = _only(u, which, slice(1, -1))
         if inner.any():
             yield "border missing", f"all but the border along axes {which}", inner, 3
         for end, position in (("first", 0), ("last", -1)):
-            at = tuple(position if axis in which else slice(None) for axis in range(u.ndim))
-            kept = np.zeros_like(u)
-            kept[at] = u[at]
-            yield name, f"the {end} {of} alone: the sum over the others is missing", kept, 2
+            text = f"the {end} {of} alone: the sum over the others is missing"
+            yield name, text, _only(u, which, position), 2
         mean = np.broadcast_to(u.mean(axis=which, keepdims=True), u.shape)
         yield "wrong axes", f"the upstream gradient averaged over axes {which}", mean, 4
+
+
+def _only(u: Array, axes: tuple[int, ...], where: int | slice) -> Array:
+    """Return an array with zeros but for one place along some axes."""
+    at = tuple(where if axis in axes else slice(None) for axis in range(u.ndim))
+    kept = np.zeros_like(u)
+    kept[at] = u[at]
+    return kept
 
 
 def _channels(u: Array) -> Iterator[tuple[str, str, Array, int]]:
@@ -271,18 +241,10 @@ def _channels(u: Array) -> Iterator[tuple[str, str, Array, int]]:
         text = f"the upstream gradient with its channels in another order (M = {m})"
         yield "channels permuted", text, mixed, 3
         for end, position in (("first", 0), ("last", -1)):
-            kept = np.zeros(shape)
-            kept[..., position] = u.reshape(shape)[..., position]
+            kept = _only(u.reshape(shape), (u.ndim,), position).reshape(u.shape)
             text = f"the {end} of every {m} channels alone: the sum over the others is missing"
-            yield "missing sum", text, kept.reshape(u.shape), 3
+            yield "missing sum", text, kept, 3
 
 
 def _close(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and bool(
-        np.abs(a - b).max(initial=0.0) <= 1e-5 * np.abs(b).max(initial=0.0)
-    )
-
-
-def _says_something(right: Array, where: Array) -> bool:
-    """Whether enough different numbers are left to compare."""
-    return where.sum() >= 4 and len(np.unique(np.round(right[where], 9))) >= 4
+    return a.shape == b.shape and largest(a - b) <= 1e-5 * largest(b)

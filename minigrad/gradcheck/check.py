@@ -9,17 +9,19 @@ from typing import Any
 from minigrad.autograd import Tensor, enable_grad, grad
 from minigrad.gradcheck.compare import Options
 from minigrad.gradcheck.findings import Mode, Precision
-from minigrad.gradcheck.forward import jvp_problem
 from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
     TensorFunction,
+    as_arrays,
     function_name,
     input_names,
+    promoted,
 )
 from minigrad.gradcheck.layer import check_layer
+from minigrad.gradcheck.properties import jvp_problem
 from minigrad.gradcheck.report import GradCheckReport
-from minigrad.gradcheck.run import as_arrays, promoted, run
+from minigrad.gradcheck.run import run
 from minigrad.gradcheck.trial import random_upstream
 from minigrad.layers import Layer
 
@@ -62,8 +64,7 @@ def gradcheck(
         "full" compares every element, at two evaluations each; "fast" compares the slopes along
         four random directions per input, however many elements there are.
     step : float, optional
-        The step h for every element (PyTorch's ``eps``). By default it follows from the values, as
-        told below.
+        The step h for every element (PyTorch's ``eps``); by default it follows from the values.
     rtol, atol : float, optional
         Relative (1e-6; 1e-3 in float32) and absolute (0) tolerance.
     seed : int
@@ -71,9 +72,8 @@ def gradcheck(
     names : sequence of str, optional
         What the report calls the inputs. By default, the names of fn's parameters.
     precision : {"float64", "given"}
-        "float64" compares in float64, "given" in the type of the inputs, for code that knows
-        float32 only. What float32 cannot resolve is allowed for; ``report.inputs[k].resolution``
-        tells how much that is.
+        "given" compares in the type of the inputs, for code that knows float32 only. What that
+        cannot resolve is allowed for; ``report.inputs[k].resolution`` tells how much that is.
     nondet_tol : float
         By how much two calls with the same inputs may differ (0: not by a bit).
     training : bool, optional
@@ -100,17 +100,16 @@ def gradcheck(
 
     Notes
     -----
-    *What is checked besides values.* Two calls give the same bits, of values and of gradients.
-    Gradients have the shape and dtype of their inputs, are linear in the upstream gradient, do not
-    change what they are given, and do not depend on how arrays lie in memory.
+    *What is checked besides values.* Two calls give the same bits. Gradients have the shape and
+    dtype of their inputs, are linear in the upstream gradient, do not change what they are given,
+    and do not depend on how arrays lie in memory, nor on earlier calls.
 
     *Kinks.* Where the slopes on both sides differ however small the step (ReLU at 0, a tie of max),
     any gradient between them gets the verdict "kink", which is no failure. So does any gradient
     where the function jumps.
 
-    *Precision.* The comparison is made in float64: inputs of another float type are converted, and
-    a note in the report says so. The gradient is then computed once more with the inputs as they
-    came; it must have their dtype, and differ by no more than rounding of the inputs explains.
+    *Precision.* The comparison is made in float64. The gradient is then computed once more with the
+    inputs as they came; it must have their dtype, and differ by no more than rounding explains.
 
     *Step.* h = eps^(1/3) s = 6e-6 s, where s is the element's magnitude or a hundredth of the
     largest magnitude in its input, whichever is more (1 if the input is all zeros). Where this
@@ -121,10 +120,11 @@ def gradcheck(
     *Tolerance.* ``|analytic - numeric| <= atol + rtol * max(|analytic|, |numeric|) + u``. Here u is
     what the differences themselves cannot resolve: results of magnitude F carry rounding errors of
     8 eps F, which the division by 2h magnifies. After the ladder it is also the disagreement
-    between neighbouring steps, up to a thousandth of the largest slope of that input, and the
-    rounding error of the gradient itself: 8 R / s, where R is the scatter of the results that the
-    smallest steps show. In float64 the three elements of each input with the largest errors are
-    held to 1e-8 in place of 1e-6, with the help of the ladder.
+    between neighbouring steps, up to a thousandth of the largest slope of that input (or what the
+    coarseness of the function's values explains: the least change that the ladder sees), and the
+    rounding error of the gradient itself: 8 R / s, where R is the scatter of the results at the
+    smallest steps. In float64 the three elements of each input with the largest errors are held to
+    1e-8 in place of 1e-6, with the help of the ladder.
 
     Examples
     --------
@@ -141,40 +141,22 @@ def gradcheck(
     """
     if not callable(fn):
         raise TypeError(f"gradcheck takes a function, layer or model. Received: {fn!r}")
+    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     if gradient is None and isinstance(fn, Layer):
         if check_jvp:
             raise TypeError("check_jvp needs a function of tensors. Received: a layer")
-        report = check_layer(
-            fn,
-            inputs,
-            training=bool(training),
-            mode=mode,
-            step=step,
-            rtol=rtol,
-            atol=atol,
-            seed=seed,
-            names=names,
-            precision=precision,
-            nondet_tol=nondet_tol,
-        )
+        report = check_layer(fn, inputs, training=bool(training), names=names, **vars(options))
         return report.raise_if_failed() if raise_exception else report
     if check_jvp and gradient is not None:
         raise TypeError("check_jvp needs a function of tensors, without gradient=...")
     if training is not None:
         raise TypeError(f"training is for layers and models. Received: {function_name(fn)}")
-    options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
     given = as_arrays(inputs)
-    report = run(
-        function,
-        given,
-        label=function_name(fn),
-        names=input_names(fn, len(given)) if names is None else names,
-        options=options,
-    )
-    if check_jvp:
-        problem = jvp_problem(fn, [promoted(array) for array in given], seed)
-        report = report if problem is None else replace(report, problems=(problem,))
+    called = input_names(fn, len(given), names)
+    report = run(function, given, label=function_name(fn), names=called, options=options)
+    if check_jvp and (problem := jvp_problem(fn, promoted(given), seed)):
+        report = replace(report, problems=(problem,))
     return report.raise_if_failed() if raise_exception else report
 
 
@@ -216,8 +198,8 @@ def gradgradcheck(
     """
     options = Options(mode, step, rtol, atol, seed, nondet_tol)
     given = as_arrays(inputs)
-    names = list(input_names(fn, len(given)) if names is None else names)
-    outputs = TensorFunction(fn).values([promoted(array) for array in given])
+    called = input_names(fn, len(given), names)
+    outputs = TensorFunction(fn).values(promoted(given))
     upstream = random_upstream(outputs, seed)
 
     def gradients(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -230,20 +212,15 @@ def gradgradcheck(
         roots = [(out, up) for out, up in pairs if out.requires_grad]
         if not roots:
             return tuple(leaf.detach() * 0.0 for leaf in leaves)
-        parts: tuple[Tensor, ...] = grad(
-            [out for out, _ in roots], leaves, [up for _, up in roots], create_graph=True
-        )
+        outs, ups = zip(*roots, strict=True)
+        parts: tuple[Tensor, ...] = grad(list(outs), leaves, list(ups), create_graph=True)
         return parts
 
     single = len(outputs) == 1
-    names += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
-    report = run(
-        TensorFunction(gradients),
-        [*given, *upstream],
-        label=f"the gradient of {function_name(fn)}",
-        names=names,
-        options=options,
-    )
+    called += ["upstream"] if single else [f"upstream {k}" for k in range(len(outputs))]
+    label = f"the gradient of {function_name(fn)}"
+    function = TensorFunction(gradients)
+    report = run(function, [*given, *upstream], label=label, names=called, options=options)
     return report.raise_if_failed() if raise_exception else report
 
 

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minigrad.gradcheck.differences import Differences, Direction, Slope, best_step, scales
-from minigrad.gradcheck.findings import Mode, Precision, Verdict
+from minigrad.gradcheck.differences import (
+    Differences,
+    Direction,
+    Slope,
+    best_step,
+    elements,
+    scales,
+)
+from minigrad.gradcheck.findings import Array, Mode, Precision, StepCurve, Verdict
 from minigrad.gradcheck.kinks import BEND, Kink, find_kink
 
-Array = NDArray[Any]
-
 DIRECTIONS = 4  # random directions per input in fast mode
-_MOST_DOUBT = 1e-3  # of the largest slope: the most that disagreement between steps may excuse
 _CLOSE = 1e-8  # float64: a relative error above this is looked at twice ...
 _LOOKED_AT_TWICE = 3  # ... for the worst elements of an input
+_DECADES, _PER_DECADE = 13, 3  # of steps in a curve
 
 
 @dataclass(frozen=True)
@@ -34,16 +38,14 @@ class Options:
     precision: Precision = "float64"
 
     def __post_init__(self) -> None:
-        if self.mode not in ("full", "fast"):
-            raise ValueError(f"mode must be 'full' or 'fast'. Received: mode={self.mode!r}")
-        if self.precision not in ("float64", "given"):
-            raise ValueError(
-                f"precision must be 'float64' or 'given'. Received: precision={self.precision!r}"
-            )
+        for name, known in (("mode", get_args(Mode)), ("precision", get_args(Precision))):
+            if (value := getattr(self, name)) not in known:
+                expected = " or ".join(map(repr, known))
+                raise ValueError(f"{name} must be {expected}. Received: {name}={value!r}")
         for name in ("step", "rtol", "atol", "nondet_tol"):
             value = getattr(self, name)
-            known = value is None or isinstance(value, (int, float, np.number))
-            if not known or (value is not None and not 0.0 <= value < math.inf):
+            number = isinstance(value, (int, float, np.number))
+            if value is not None and not (number and 0.0 <= value < math.inf):
                 raise ValueError(f"{name} must be a finite number >= 0. Received: {name}={value!r}")
         if not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
             raise ValueError(f"seed must be an integer >= 0. Received: seed={self.seed!r}")
@@ -112,55 +114,28 @@ class Comparison:
 
 def directions(x: Array, mode: Mode, rng: np.random.Generator) -> list[Direction]:
     """Return the directions to compare along: each element, or a few random vectors."""
-    scale = scales(x)
     if mode == "full":
         return elements(x)
-    if x.size == 0:
-        return []
-    everything = slice(None)
-    return [
-        Direction(everything, _away_from_zero(rng, x.size) * scale.ravel(), 1.0, 1.0, None)
-        for _ in range(DIRECTIONS)
-    ]
-
-
-def elements(x: Array) -> list[Direction]:
-    """Return one direction for each element of ``x``."""
-    scale, size = scales(x).ravel().tolist(), np.abs(x).astype(np.float64).ravel().tolist()
-    return [
-        Direction(k, 1.0, scale[k], size[k], index) for k, index in enumerate(np.ndindex(x.shape))
-    ]
+    scale, count = scales(x).ravel(), DIRECTIONS if x.size else 0
+    return [Direction(slice(None), _away_from_zero(rng, x.size) * scale) for _ in range(count)]
 
 
 class Judge:
     """Compares a gradient with slopes along many directions, and looks twice where they disagree.
 
-    Parameters
-    ----------
-    gradient : array
-        What is on trial, in the shape of the input.
-    x : array
-        The input.
-    differences : Differences
-        What measures slopes.
-    options : Options
-    noise : array, optional
-        What rounding does to the gradient itself, which is no mistake.
+    ``noise`` is what rounding does to each element of the gradient itself, which is no mistake.
     """
 
     def __init__(
         self,
         gradient: Array,
-        x: Array,
         differences: Differences,
         options: Options,
         noise: Array | None = None,
     ) -> None:
         self._noise = None if noise is None else noise.ravel()
         self._gradient = np.asarray(gradient, np.float64).ravel()
-        self._x = np.asarray(x, np.float64).ravel()
-        self._differences = differences
-        self._options = options
+        self._differences, self._options = differences, options
         epsilon = differences.epsilon
         self._rtol = default_rtol(epsilon) if options.rtol is None else options.rtol
         careful = options.rtol is None and epsilon < 1e-10
@@ -174,8 +149,9 @@ class Judge:
             step = options.step or best_step(differences.epsilon) * direction.scale
             slope = differences.measure(direction, step)
             if direction.index is None:  # each x + h v was rounded to a number
-                slip = differences.epsilon * float(np.linalg.norm(self._gradient * self._x)) / step
-                slope = replace(slope, uncertainty=slope.uncertainty + slip)
+                share = np.linalg.norm(self._gradient * differences.x.ravel()) / step
+                slip = slope.uncertainty + differences.epsilon * float(share)
+                slope = replace(slope, uncertainty=slip)
             found.append(self._beside(direction, slope, self._rtol))
         if options.step is None:
             self._look_twice(found)
@@ -195,15 +171,14 @@ class Judge:
             return None
         where = np.array([direction.where for direction in kinks])
         scale = min(direction.scale for direction in kinks)
-        joint = Direction(where, np.ones(len(where)), scale, scale, None)
+        joint = Direction(where, np.ones(len(where)), scale, scale)
         step = best_step(self._differences.epsilon) * scale
         one = self._beside(joint, self._differences.measure(joint, step), self._rtol)
         one = self._with_kink(one) if one.slope.bends(BEND) else one
         return one if one.verdict == "fail" else None
 
     def _beside(self, direction: Direction, slope: Slope, rtol: float) -> Comparison:
-        parts = self._gradient[direction.where] * direction.vector
-        analytic = float(np.sum(parts))
+        analytic = float(np.sum(self._gradient[direction.where] * direction.vector))
         tolerance = self._options.tolerance(analytic, slope, rtol)
         if self._noise is not None:
             tolerance += float(np.sum(np.abs(self._noise[direction.where] * direction.vector)))
@@ -217,41 +192,34 @@ class Judge:
         tolerance, which shows a gradient that lost its last digits on the way.
         """
         sizes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
-        most_doubt = _MOST_DOUBT * max(sizes, default=0.0)
+        most = max(sizes, default=0.0)
 
         def again(k: int, rtol: float) -> Comparison:
             direction = found[k].direction
             opinions = [
                 self._beside(direction, slope, rtol)
-                for slope in self._differences.settle(direction, most_doubt)
+                for slope in self._differences.settle(direction, most)
             ]
             return next((one for one in opinions if one.agrees), opinions[0])
 
         doubtful = [k for k, one in enumerate(found) if not one.agrees]
         for k in sorted(doubtful, key=lambda k: -found[k].badness):
             if found[k].slope.bends(BEND):
-                with_kink = self._with_kink(found[k])
+                found[k] = with_kink = self._with_kink(found[k])
                 if with_kink.kink is not None and with_kink.kink.jumps:
-                    found[k] = with_kink
                     continue
             settled = again(k, self._rtol)
-            if settled.agrees:
-                found[k] = settled
-                continue
-            found[k] = self._with_kink(settled)
+            found[k] = settled if settled.agrees else self._with_kink(settled)
             if found[k].verdict == "fail":
                 return
         if self._strict_rtol == self._rtol:
             return
-
-        def closeness(k: int) -> float:
-            one = found[k]
+        close = {}  # the error of each in units of the smaller tolerance
+        for k, one in enumerate(found):
             strict = self._options.tolerance(one.analytic, one.slope, self._strict_rtol)
-            return one.error / strict if strict else 0.0
-
-        worst = sorted(range(len(found)), key=closeness)[-_LOOKED_AT_TWICE:]
-        for k in worst:
-            if found[k].kink is None and closeness(k) > 1.0 and not found[k].slope.bends(BEND):
+            close[k] = one.error / strict if strict else 0.0
+        for k in sorted(close, key=lambda k: close[k])[-_LOOKED_AT_TWICE:]:
+            if found[k].kink is None and close[k] > 1.0 and not found[k].slope.bends(BEND):
                 settled = again(k, self._strict_rtol)
                 if not settled.agrees:
                     found[k] = settled
@@ -260,6 +228,32 @@ class Judge:
         if one.kink is not None:
             return one
         return replace(one, kink=find_kink(self._differences, one.direction))
+
+
+def step_curve(differences: Differences, one: Comparison, step: float | None) -> StepCurve:
+    """Measure one comparison again with steps from its scale down to where rounding rules.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> curve = mg.gradcheck(mg.ops.exp, np.array([1.0])).inputs[0].curve()
+    >>> 1e-7 < curve.steps[int(np.argmin(curve.errors))] < 1e-3
+    True
+    """
+    direction = one.direction
+    steps = (direction.scale * np.logspace(0.0, -_DECADES, _DECADES * _PER_DECADE + 1)).tolist()
+    slopes = [differences.measure(direction, h) for h in steps]
+    best = differences.settle(direction, math.inf)[0].value
+    kept = [(h, s) for h, s in zip(steps, slopes, strict=True) if math.isfinite(s.value)]
+    return StepCurve(
+        index=direction.index,
+        steps=tuple(h for h, _ in kept),
+        errors=tuple(abs(s.value - best) for _, s in kept),
+        rounding=tuple(s.uncertainty for _, s in kept),
+        best=best,
+        analytic=one.analytic,
+        chosen=step or best_step(differences.epsilon) * direction.scale,
+    )
 
 
 def random_like(array: Array, rng: np.random.Generator) -> Array:

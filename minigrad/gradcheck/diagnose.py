@@ -9,7 +9,7 @@ every element is the diagnosis. Entries that explain them as well are named alon
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,11 +24,10 @@ _LOOSE = 2e-3  # the same for float32
 _FEW = 3  # with fewer elements too many entries match
 
 
-@dataclass(frozen=True)
-class _Match:
-    entry: Entry
-    factor: Factor
+class _Match(NamedTuple):
     cost: int
+    name: str
+    text: str
 
 
 def diagnose(suspect: Suspect) -> Diagnosis | None:
@@ -52,14 +51,9 @@ def diagnose(suspect: Suspect) -> Diagnosis | None:
     close = _CLOSE if suspect.epsilon < 1e-10 else _LOOSE
     if np.abs(wrong - right).max() <= close * np.abs(right).max():
         return None  # whatever explains the right gradient would seem to explain this one
-    matches: list[_Match] = []
-    tiers = (catalogue.plain, _places, catalogue.upstreams, mistakes.entries, catalogue.scaled)
-    for tier in tiers:
-        matches += _matches(tier(suspect), suspect, close)
-        if matches:
-            break
-    if matches:
-        return _told(suspect, matches)
+    for tier in (catalogue.plain, _places, catalogue.upstreams, mistakes.entries, catalogue.scaled):
+        if matches := _matches(tier(suspect), suspect, close):
+            return _told(suspect, matches)
     return patterns.describe(suspect, close)
 
 
@@ -73,34 +67,31 @@ def _matches(entries: Iterator[Entry], suspect: Suspect, close: float) -> list[_
     for entry in entries:
         if entry.values.shape != suspect.wrong.shape:
             continue
-        there = np.ones(suspect.wrong.shape, bool) if entry.where is None else entry.where
-        candidate, wrong = entry.values[there], suspect.wrong[there]
+        there = np.s_[...] if entry.where is None else entry.where
+        candidate, wrong = entry.values[there].ravel(), suspect.wrong[there].ravel()
         if not np.isfinite(candidate).all() or not np.any(candidate):
             continue
         largest = float(np.abs(wrong).max(initial=0.0))
         factor = float(candidate @ wrong) / float(candidate @ candidate)
         if np.abs(wrong - factor * candidate).max() > close * largest:
             continue
-        for meaning in entry.factors or catalogue.ONE:
+        text = f"is {factor:.6g} times the right one"
+        measured = (Factor(factor, "scaled", text, 9),)  # a number without a meaning
+        for meaning in measured if entry.any_factor else entry.factors:
             if abs(factor / meaning.value - 1.0) < 10.0 * close:
-                found.append(_Match(entry, meaning, entry.cost + meaning.cost))
-        if not found and entry.any_factor:
-            found.append(_Match(entry, catalogue.measured(factor), entry.cost + 9))
+                cost, text = entry.cost + meaning.cost, meaning.told(entry.text)
+                found.append(_Match(cost, meaning.name or entry.name, text))
     return found
 
 
 def _told(suspect: Suspect, matches: list[_Match]) -> Diagnosis:
     """Return the cheapest match in words, with the names of the others that are as cheap."""
     matches.sort(key=lambda match: match.cost)
-    best = matches[0]
-    name = best.factor.name or best.entry.name
-    text = f"the gradient of {suspect.name} {best.factor.told(best.entry.text)}"
-    others = {m.factor.name or m.entry.name: m for m in matches[1:] if m.cost <= best.cost + 1}
-    others.pop(name, None)
-    found = Diagnosis(name, text, tuple(others))
+    cost, name, text = matches[0]
+    others = {m.name: m.text for m in matches[1:] if m.cost <= cost + 1 and m.name != name}
+    text = f"the gradient of {suspect.name} {text}"
     if others:
-        texts = [m.factor.told(m.entry.text) for m in others.values()]
-        found = replace(found, text=f"{text} (or: it {'; it '.join(texts[:2])})")
+        text += f" (or: it {'; it '.join([*others.values()][:2])})"
     if suspect.wrong.size < _FEW:
-        found = replace(found, text=f"{found.text}; so few numbers fit many explanations")
-    return found
+        text += "; so few numbers fit many explanations"
+    return Diagnosis(name, text, tuple(others))

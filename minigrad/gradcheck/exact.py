@@ -13,51 +13,45 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minigrad.gradcheck.compare import elements, random_like
-from minigrad.gradcheck.differences import Differences, Direction, flat, scales
+from minigrad.gradcheck.compare import Options, random_like
+from minigrad.gradcheck.differences import Differences, Direction, flat, largest, scales
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.functions import (
     ArrayFunction,
     Checkable,
     TensorFunction,
+    as_arrays,
     function_name,
     input_names,
+    promoted,
 )
 from minigrad.gradcheck.properties import attempt
-from minigrad.gradcheck.run import as_arrays
+from minigrad.gradcheck.record import plain
+from minigrad.gradcheck.trial import Trial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[Any]
-
 _INTEGERS = 3  # from -3 to 3: sums of a million products of two stay exact in float32
-_EPSILON = 2.0**-52
 STEPS: tuple[float, ...] = tuple(10.0**-k for k in range(13))
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One way to check a gradient, and how far the gradient is from what it says.
-
-    Attributes
-    ----------
-    name, text : str
-        What is done.
-    error : float
-        The largest difference, relative to the largest element; NaN if the rung cannot be used.
-    exact : bool
-        Whether the two sides are the same to the last bit.
-    why_not : str
-        Why the rung cannot be used; "" if it can.
-    """
+    """One way to check a gradient, and how far the gradient is from what it says."""
 
     name: str
-    text: str
-    error: float
-    exact: bool
-    why_not: str = ""
+    text: str  # what is done
+    error: float  # the largest difference, relative to the largest element; NaN if not usable
+    exact: bool  # whether the two sides are the same to the last bit
+    why_not: str = ""  # why the rung cannot be used; "" if it can
+
+    @classmethod
+    def of(cls, name: str, text: str, error: float | None, why_not: str = "") -> Rung:
+        """Return a rung with this error; with None, one that cannot be used."""
+        error = math.nan if error is None else error
+        return cls(name, text, error, error == 0.0, why_not if math.isnan(error) else "")
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ class Ladder:
         return next(rung for rung in self.rungs if rung.name == name)
 
     def __str__(self) -> str:
-        lines = [f"ladder of {self.function} (linear in {', '.join(self.linear) or 'nothing'})"]
+        lines = [f"ladder of {self.function} (linear in {', '.join(self.linear)})"]
         for rung in self.rungs:
             result = "==" if rung.exact else f"{rung.error:.1e}"
             lines.append(f"  {rung.name:<18} {rung.why_not or result:<10} {rung.text}".rstrip())
@@ -93,16 +87,8 @@ class Ladder:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the ladder as dictionaries, lists and numbers, ready for JSON."""
-        return {
-            "function": self.function,
-            "linear": list(self.linear),
-            "rungs": [
-                {**vars(rung), "error": rung.error if math.isfinite(rung.error) else None}
-                for rung in self.rungs
-            ],
-            "steps": list(self.steps),
-            "errors": [error if math.isfinite(error) else None for error in self.errors],
-        }
+        facts: dict[str, Any] = plain(self)
+        return facts
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the error of every rung against the step.
@@ -113,7 +99,7 @@ class Ladder:
         >>> matplotlib.use("agg")
         >>> import numpy as np
         >>> import minigrad as mg
-        >>> mg.gradcheck.ladder(mg.ops.tanh, np.ones((2, 2))).plot().get_xlabel()
+        >>> mg.gradcheck.ladder(mg.ops.sum, np.ones((2, 2))).plot().get_xlabel()
         'step'
         """
         from minigrad.gradcheck.figure import draw_ladder
@@ -133,7 +119,8 @@ def ladder(
     Parameters
     ----------
     fn : callable
-        A function of tensors; of NumPy arrays if ``gradient`` is given.
+        A function of tensors that is linear (or affine) in one of its inputs at least; of NumPy
+        arrays if ``gradient`` is given.
     inputs : tensor, array or sequence of them
         Floating point inputs.
     gradient : callable, optional
@@ -145,11 +132,16 @@ def ladder(
     -------
     Ladder
         With these rungs. "integers": inputs and upstream are small integers, the step is 1, and
-        both sides must be equal; for functions that are linear in each input. "adjoint":
+        both sides must be equal; needs a function that is linear in each input. "adjoint":
         <f(v), u> = <v, gradient(u)> with integers, without any difference. "complex step":
         Im f(x + ih) / h with h = 1e-20, which subtracts nothing; for functions that take complex
         numbers. "large step": central differences with a step of 1. "textbook": with a step of
         1e-5. "projection": with 1e-5 along one random direction.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If no input is floating point; if the function is linear in none (`gradcheck` takes any).
 
     Examples
     --------
@@ -162,32 +154,31 @@ def ladder(
     >>> found["complex step"].error < 1e-14 < found["textbook"].error < 1e-9
     True
     """
-    given = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in as_arrays(inputs)]
+    given = promoted(as_arrays(inputs))
     function: Checkable = TensorFunction(fn) if gradient is None else ArrayFunction(fn, gradient)
-    return _Climb(function, given, input_names(fn, len(given)), function_name(fn), seed).ladder()
+    if not any(a.dtype.kind == "f" for a in given):
+        raise TypeError("ladder() needs at least one floating point input to check.")
+    names = input_names(fn, len(given), None)
+    trial = Trial(function, given, function.values(given), names, Options(seed=seed))
+    return _Climb(trial, function_name(fn)).ladder()
 
 
 class _Climb:
     """A function at some inputs, with what all rungs need."""
 
-    def __init__(
-        self,
-        function: Checkable,
-        arrays: list[Array],
-        names: Sequence[str],
-        label: str,
-        seed: int,
-    ) -> None:
-        self.function, self.arrays, self.names, self.label = function, arrays, names, label
-        self.floats = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
-        if not self.floats:
-            raise TypeError("ladder() needs at least one floating point input to check.")
-        self.rng = np.random.default_rng([seed, 5])
-        self.outputs = function.values(arrays)
-        self.upstream = [random_like(out, self.rng) for out in self.outputs]
-        found = function.gradients(arrays, self.upstream)
-        self.gradients = {k: np.asarray(found[k], np.float64) for k in self.floats}
+    def __init__(self, trial: Trial, label: str) -> None:
+        self.trial, self.arrays, self.outputs = trial, trial.arrays, trial.outputs
+        self.function, self.label = trial.function, label
+        self.rng = np.random.default_rng([trial.options.seed, 5])
+        self.floats = [k for k, a in enumerate(self.arrays) if a.dtype.kind == "f"]
+        found = enumerate(trial.gradients)
+        self.gradients = {k: np.asarray(g, np.float64) for k, g in found if k in self.floats}
         self.linear = [k for k in self.floats if self._is_linear(k)]
+        if not self.linear:
+            raise ValueError(
+                "ladder() needs a function that is linear in one of its inputs at least (gradcheck "
+                f"takes any). Received: {label}, linear in none of {', '.join(trial.names)}"
+            )
 
     def ladder(self) -> Ladder:
         """Climb all rungs."""
@@ -196,148 +187,95 @@ class _Climb:
             self._integers(),
             self._adjoint(),
             self._complex_step(),
-            Rung("large step", "central differences, step 1", errors[0], errors[0] == 0.0),
-            Rung("textbook", "central differences, step 1e-5", errors[5], errors[5] == 0.0),
+            Rung.of("large step", "central differences, step 1", errors[0]),
+            Rung.of("textbook", "central differences, step 1e-5", errors[5]),
             self._projection(1e-5),
         )
-        linear = tuple(self.names[k] for k in self.linear)
+        linear = tuple(self.trial.names[k] for k in self.linear)
         return Ladder(self.label, linear, rungs, STEPS, errors)
 
     def _is_linear(self, k: int) -> bool:
-        """Whether f(x + v) - f(x) = f(x) - f(x - v) for a large v, up to rounding."""
+        """Whether f(x + v) - f(x) = f(x) - f(x - v), up to rounding, for a v that changes signs."""
         x = self.arrays[k]
-        v = scales(x) * random_like(x, self.rng)
-        high = attempt(lambda: self.function.values(self._with(k, x + v)))
-        low = attempt(lambda: self.function.values(self._with(k, x - v)))
-        if high is None or low is None:
+        v = 4.0 * scales(x) * random_like(x, self.rng)
+        moving, direction = self._moving(k), Direction(slice(None), v.ravel())
+        sides = attempt(lambda: [moving.moved(direction, step)[0] for step in (1.0, -1.0)])
+        if sides is None:
             return False
-        a, b, base = flat(high), flat(low), flat(self.outputs)
-        size = max(float(np.abs(part).max(initial=0.0)) for part in (a, b, base))
-        return bool(np.abs(a + b - 2.0 * base).max(initial=0.0) <= 1e-12 * size)
+        (a, b), base = sides, flat(self.outputs)
+        return largest(a + b - 2.0 * base) <= 1e-12 * largest(a, b, base)
 
-    def _with(self, k: int, x: Array) -> list[Array]:
-        return [*self.arrays[:k], x, *self.arrays[k + 1 :]]
+    def _whole(self, like: Sequence[Array]) -> list[Array]:
+        low, high = -_INTEGERS, _INTEGERS + 1
+        return [self.rng.integers(low, high, a.shape).astype(np.float64) for a in like]
 
-    def _whole_numbers(self) -> list[Array]:
-        return [
-            self.rng.integers(-_INTEGERS, _INTEGERS + 1, a.shape).astype(np.float64)
-            if k in self.linear
-            else a
-            for k, a in enumerate(self.arrays)
-        ]
+    def _whole_inputs(self) -> list[Array]:
+        whole = self._whole(self.arrays)
+        return [whole[k] if k in self.linear else a for k, a in enumerate(self.arrays)]
 
     def _integers(self) -> Rung:
-        name, text = "integers", "integers, step 1, compared with =="
-        if len(self.linear) < len(self.floats):
-            return Rung(name, text, math.nan, False, "not linear")
-        arrays = self._whole_numbers()
-        outputs = self.function.values(arrays)
-        upstream = [
-            self.rng.integers(-_INTEGERS, _INTEGERS + 1, o.shape).astype(o.dtype) for o in outputs
-        ]
-        gradients = self.function.gradients(arrays, upstream)
-        worst = 0.0
-        for k in self.linear:
-            slopes = _slopes(self.function, arrays, k, upstream, outputs, 1.0)
-            worst = max(worst, _distance(gradients[k], slopes))
-        return Rung(name, text, worst, worst == 0.0)
+        worst = None
+        if len(self.linear) == len(self.floats):
+            arrays = self._whole_inputs()
+            outputs = self.function.values(arrays)
+            upstream = self._whole(outputs)
+            gradients = self.function.gradients(arrays, upstream)
+            worst = max(
+                _distance(gradients[k], self._moving(k, arrays, upstream, outputs).slopes(1.0))
+                for k in self.linear
+            )
+        text = "integers, step 1, compared with =="
+        return Rung.of("integers", text, worst, "not linear in each")
 
     def _adjoint(self) -> Rung:
-        name, text = "adjoint", "<f(v) - f(0), u> against <v, gradient(u)>, with integers"
-        if not self.linear:
-            return Rung(name, text, math.nan, False, "not linear")
         worst = 0.0
         for k in self.linear:
-            arrays = self._whole_numbers()
+            arrays, upstream = self._whole_inputs(), self._whole(self.outputs)
             origin = [*arrays[:k], np.zeros_like(arrays[k]), *arrays[k + 1 :]]
-            upstream = [
-                self.rng.integers(-_INTEGERS, _INTEGERS + 1, o.shape).astype(o.dtype)
-                for o in self.outputs
-            ]
-            change = flat(self.function.values(arrays)) - flat(self.function.values(origin))
-            self.function.values(arrays)
+            change = -flat(self.function.values(origin)) + flat(self.function.values(arrays))
             pulled = self.function.gradients(arrays, upstream)[k]
             left, right = float(change @ flat(upstream)), float(np.sum(arrays[k] * pulled))
             worst = max(worst, abs(left - right) / max(abs(left), abs(right), 1.0))
-        return Rung(name, text, worst, worst == 0.0)
+        return Rung.of("adjoint", "<f(v) - f(0), u> against <v, gradient(u)>, with integers", worst)
 
     def _complex_step(self) -> Rung:
-        name, text, h = "complex step", "Im f(x + ih) / h with h = 1e-20", 1e-20
-        others = [a.astype(np.complex128) if a.dtype.kind == "f" else a for a in self.arrays]
-        worst = 0.0
-        for k in self.floats:
-            found = np.empty(self.arrays[k].size)
-            for where in range(found.size):
-                moved = others[k].copy()
-                moved.flat[where] += 1j * h
-                out = attempt(
-                    lambda k=k, moved=moved: self.function.values(  # type: ignore[misc]
-                        [*others[:k], moved, *others[k + 1 :]]
-                    )
-                )
-                if out is None or any(o.dtype.kind != "c" for o in out):
-                    return Rung(name, text, math.nan, False, "not complex")
-                pairs = zip(out, self.upstream, strict=True)
-                found[where] = sum(float(np.sum(o.imag * u)) for o, u in pairs) / h
-            worst = max(worst, _distance(self.gradients[k], found.reshape(self.arrays[k].shape)))
-        return Rung(name, text, worst, worst == 0.0)
+        h = 1e-20
+        others = promoted(self.arrays, np.complex128)
+
+        def slope(k: int, where: int) -> float:
+            moved = others[k].copy()
+            moved.flat[where] += 1j * h
+            out = self.function.values([*others[:k], moved, *others[k + 1 :]])
+            if any(o.dtype.kind != "c" for o in out):
+                raise TypeError("the function takes no complex numbers")
+            return float(flat([o.imag for o in out]) @ flat(self.trial.upstream)) / h
+
+        def error(k: int) -> float:
+            found = [slope(k, where) for where in range(self.arrays[k].size)]
+            return _distance(self.gradients[k], np.reshape(found, self.arrays[k].shape))
+
+        worst = attempt(lambda: max(error(k) for k in self.floats))
+        return Rung.of("complex step", "Im f(x + ih) / h with h = 1e-20", worst, "not complex")
 
     def _differences(self, step: float) -> float:
         """Return the largest error of central differences with one step."""
-        return max(
-            _distance(
-                self.gradients[k],
-                _slopes(self.function, self.arrays, k, self.upstream, self.outputs, step),
-            )
-            for k in self.floats
-        )
+        return max(_distance(self.gradients[k], self._moving(k).slopes(step)) for k in self.floats)
 
     def _projection(self, step: float) -> Rung:
         worst = 0.0
         for k in self.floats:
-            x = self.arrays[k]
-            direction = Direction(slice(None), random_like(x, self.rng).ravel(), 1.0, 1.0, None)
-            differences = _measures(self.function, self.arrays, k, self.upstream, self.outputs)
-            slope = differences.measure(direction, step).value
+            direction = Direction(slice(None), random_like(self.arrays[k], self.rng).ravel())
+            slope = self._moving(k).measure(direction, step).value
             expected = float(np.sum(self.gradients[k].ravel() * direction.vector))
-            size = max(abs(expected), abs(slope)) or 1.0
-            worst = max(worst, abs(slope - expected) / size)
-        text = f"step {step:g} along one random direction"
-        return Rung("projection", text, worst, worst == 0.0)
+            worst = max(worst, _distance(np.array(slope), np.array(expected)))
+        return Rung.of("projection", f"step {step:g} along one random direction", worst)
 
-
-def _measures(
-    function: Checkable,
-    arrays: Sequence[Array],
-    k: int,
-    upstream: Sequence[Array],
-    outputs: Sequence[Array],
-) -> Differences:
-    before, after = arrays[:k], arrays[k + 1 :]
-    return Differences(
-        lambda moved: function.values([*before, moved, *after]),
-        arrays[k],
-        upstream,
-        outputs,
-        _EPSILON,
-    )
-
-
-def _slopes(
-    function: Checkable,
-    arrays: Sequence[Array],
-    k: int,
-    upstream: Sequence[Array],
-    outputs: Sequence[Array],
-    step: float,
-) -> Array:
-    differences = _measures(function, arrays, k, upstream, outputs)
-    x = arrays[k]
-    found = [differences.measure(direction, step).value for direction in elements(x)]
-    return np.array(found).reshape(x.shape)
+    def _moving(self, k: int, *other: Sequence[Array]) -> Differences:
+        """Return what measures slopes as input ``k`` moves, here or elsewhere."""
+        inputs, upstream, outputs = other or (self.arrays, self.trial.upstream, self.outputs)
+        return Differences(self.function.values, inputs, k, upstream, outputs, self.trial.epsilon)
 
 
 def _distance(a: Array, b: Array) -> float:
     """Return the largest difference relative to the largest element."""
-    size = max(float(np.abs(a).max(initial=0.0)), float(np.abs(b).max(initial=0.0)))
-    return float(np.abs(a - b).max(initial=0.0)) / size if size else 0.0
+    return largest(a - b) / (largest(a, b) or 1.0)

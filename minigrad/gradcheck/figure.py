@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.gradcheck import tiles
-from minigrad.gradcheck.findings import InputCheck, short
+from minigrad.gradcheck.findings import InputCheck, Maps, short
+from minigrad.visualization import canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from minigrad.gradcheck.exact import Ladder
     from minigrad.gradcheck.report import GradCheckReport
 
-_BLUE, _ORANGE, _RED, _GREY, _INK = "#0072B2", "#D55E00", "#B22222", "#8a8a8a", "#222222"
+_BLUE, _ORANGE, _GREY, _INK = canvas.BLUE, canvas.ORANGE, canvas.GREY, canvas.INK
+_RED = "#B22222"
 _RUNGS: dict[str, tuple[float | None, str, str]] = {  # step, marker or line, colour
     "integers": (1.0, "P", "#009E73"),
     "adjoint": (None, "--", "#56B4E9"),
@@ -43,8 +45,7 @@ def draw(report: GradCheckReport, name: str | None) -> Figure:
     if check is None or not check.checks:
         raise ValueError("There is nothing to draw: no element was compared.")
     figure, axes = pyplot.subplots(2, 2, figsize=(9.0, 6.6), layout="constrained")
-    verdict = {"pass": "ok", "fail": "wrong", "kink": f"ok but for {check.kinks} kinks"}
-    title = f"gradcheck of {report.function}: {check.name} is {verdict[check.verdict]}"
+    title = f"gradcheck of {report.function}: {check.name} is {check.told}"
     if check.diagnosis is not None:
         title += f"\n{check.diagnosis.text}"
     figure.suptitle(title, fontsize="medium", wrap=True)
@@ -53,33 +54,28 @@ def draw(report: GradCheckReport, name: str | None) -> Figure:
             ax.set_axis_off()
             ax.text(0.5, 0.5, 'mode="full" shows every element', ha="center", color=_GREY)
     else:
-        _errors(axes[0, 0], check)
-        _both(axes[0, 1], check)
-        _ulps(axes[1, 0], check)
+        _errors(axes[0, 0], check, check.maps)
+        _both(axes[0, 1], check.maps)
+        _ulps(axes[1, 0], check, check.maps)
     _steps(axes[1, 1], check)
     return figure  # type: ignore[no-any-return]
 
 
 def draw_ladder(ladder: Ladder, ax: Axes | None) -> Axes:
     """Draw the error of central differences against the step, and a line for every other rung."""
-    if ax is None:
-        from matplotlib import pyplot
-
-        _, ax = pyplot.subplots(figsize=(7.2, 4.4), layout="constrained")
-    assert ax is not None
+    ax = canvas.axes(ax, 7.2, 4.4)
     errors = [max(error, _FLOOR) for error in ladder.errors]
     ax.loglog(ladder.steps, errors, "o-", color=_BLUE, label="central differences", markersize=4)
     for rung in ladder.rungs:
         if rung.why_not:
             continue
         error = max(rung.error, _FLOOR)
-        said = "exact (==)" if rung.exact else short(rung.error)
+        label = f"{rung.name}: {'exact (==)' if rung.exact else short(rung.error)}"
         step, marker, colour = _RUNGS[rung.name]
-        if step is None:  # there is no step
-            ax.axhline(error, color=colour, linestyle=marker, label=f"{rung.name}: {said}")
-            continue
-        label = f"{rung.name}: {said}"
-        ax.plot([step], [error], marker, color=colour, markersize=9, label=label)
+        if step is None:
+            ax.axhline(error, color=colour, linestyle=marker, label=label)
+        else:
+            ax.plot([step], [error], marker, color=colour, markersize=9, label=label)
     ax.axhspan(_FLOOR / 3, _FLOOR * 3, color=_GREY, alpha=0.15, linewidth=0)
     ax.text(ladder.steps[-1], 4.0 * _FLOOR, "no error at all", va="bottom", fontsize="small")
     ax.set_xlabel("step")
@@ -89,49 +85,36 @@ def draw_ladder(ladder: Ladder, ax: Axes | None) -> Axes:
     return ax
 
 
-def _errors(ax: Any, check: InputCheck) -> None:
-    assert check.maps is not None
-    picture, text = tiles.colours(check.maps, check.name)
+def _errors(ax: Any, check: InputCheck, maps: Maps) -> None:
+    picture, text = tiles.colours(maps, check.name)
     ax.imshow(picture, interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_title("error for its tolerance", fontsize="medium")
-    ax.set_xlabel(f"blue below, red above, yellow a kink\n{text}", fontsize="small")
+    said = f"blue below, red above, yellow a kink\n{text}"
+    _label(ax, "error for its tolerance", said)
 
 
-def _both(ax: Any, check: InputCheck) -> None:
-    assert check.maps is not None
-    maps = check.maps
+def _both(ax: Any, maps: Maps) -> None:
     for verdict, colour, label in ((0, _BLUE, "ok"), (1, "#E0B000", "kink"), (2, _RED, "wrong")):
         chosen = maps.verdict == verdict
         if chosen.any():
-            ax.plot(
-                maps.numeric[chosen],
-                maps.analytic[chosen],
-                ".",
-                color=colour,
-                label=f"{label} ({int(chosen.sum())})",
-            )
+            label = f"{label} ({int(chosen.sum())})"
+            ax.plot(maps.numeric[chosen], maps.analytic[chosen], ".", color=colour, label=label)
     finite = maps.numeric[np.isfinite(maps.numeric)]
     if finite.size:
         ends = [float(finite.min()), float(finite.max())]
         ax.plot(ends, ends, color=_GREY, linewidth=0.8, zorder=0)
-    ax.set_xlabel("slope measured")
-    ax.set_ylabel("gradient")
-    ax.set_title("gradient against slope", fontsize="medium")
+    _label(ax, "gradient against slope", "slope measured", "gradient")
     ax.legend(fontsize="small")
 
 
-def _ulps(ax: Any, check: InputCheck) -> None:
-    assert check.maps is not None
-    found = check.maps.ulps(check.dtype)
-    found = found[np.isfinite(found)]
-    if found.size:
-        level = np.log10(np.maximum(found, 0.1)).ravel()
+def _ulps(ax: Any, check: InputCheck, maps: Maps) -> None:
+    found = maps.ulps(check.dtype)
+    level = np.log10(np.maximum(found[np.isfinite(found)], 0.1)).ravel()
+    if level.size:
         ax.hist(level, bins=max(12, min(40, level.size // 4)), color=_BLUE)
-    ax.set_xlabel(f"error in ULPs of {check.dtype} (powers of ten)")
-    ax.set_ylabel("elements")
-    ax.set_title("how many digits agree", fontsize="medium")
+    said = f"error in ULPs of {check.dtype} (powers of ten)"
+    _label(ax, "how many digits agree", said, "elements")
 
 
 def _steps(ax: Any, check: InputCheck) -> None:
@@ -140,20 +123,22 @@ def _steps(ax: Any, check: InputCheck) -> None:
         ax.set_axis_off()
         return
     size = abs(curve.best) or 1.0
-    ax.loglog(curve.steps, [max(e / size, _FLOOR) for e in curve.errors], ".-", color=_BLUE)
-    ax.loglog(
-        curve.steps,
-        [max(e / size, _FLOOR) for e in curve.rounding],
-        "--",
-        color=_GREY,
-        label="what rounding may do",
+    errors, rounding = (
+        [max(e / size, _FLOOR) for e in values] for values in (curve.errors, curve.rounding)
     )
+    ax.loglog(curve.steps, errors, ".-", color=_BLUE)
+    ax.loglog(curve.steps, rounding, "--", color=_GREY, label="what rounding may do")
     ax.axvline(curve.chosen, color=_INK, linestyle=":", label="step taken")
     gap = abs(curve.analytic - curve.best) / size
     if math.isfinite(gap) and gap > _FLOOR:
         ax.axhline(gap, color=_RED, label="the gradient itself")
-    ax.set_xlabel("step")
-    ax.set_ylabel("relative error of the difference")
     where = "" if curve.index is None else f" at {list(curve.index)}"
-    ax.set_title(f"truncation against rounding{where}", fontsize="medium")
+    said = "relative error of the difference"
+    _label(ax, f"truncation against rounding{where}", "step", said)
     ax.legend(fontsize="small")
+
+
+def _label(ax: Any, title: str, across: str, down: str = "") -> None:
+    ax.set_title(title, fontsize="medium")
+    ax.set_xlabel(across, fontsize="small")
+    ax.set_ylabel(down, fontsize="small")

@@ -20,21 +20,11 @@ VERDICTS: tuple[Verdict, ...] = ("pass", "kink", "fail")  # from good to bad
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a wrong gradient turned out to be.
+    """What a wrong gradient turned out to be."""
 
-    Attributes
-    ----------
-    name : str
-        The entry of the catalogue, such as "rotated"; see `minigrad.gradcheck.diagnose`.
-    text : str
-        A sentence about this input.
-    also : tuple of str
-        Names of other entries that fit equally well.
-    """
-
-    name: str
-    text: str
-    also: tuple[str, ...] = ()
+    name: str  # the entry of the catalogue, such as "rotated"; see minigrad.gradcheck.diagnose
+    text: str  # a sentence about this input
+    also: tuple[str, ...] = ()  # names of other entries that fit equally well
 
     def __str__(self) -> str:
         return self.text
@@ -42,20 +32,12 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Maps:
-    """The numbers of a full check, each array in the shape of the input.
+    """The numbers of a full check, each array in the shape of the input."""
 
-    Attributes
-    ----------
-    analytic, numeric, tolerance : array
-        The gradient, the measured slopes, and how far apart they may be.
-    verdict : array of int
-        0: pass, 1: kink, 2: fail.
-    """
-
-    analytic: Array
-    numeric: Array
-    tolerance: Array
-    verdict: Array
+    analytic: Array  # the gradient
+    numeric: Array  # the measured slopes
+    tolerance: Array  # how far apart they may be
+    verdict: Array  # 0: pass, 1: kink, 2: fail
 
     @property
     def relative_error(self) -> Array:
@@ -71,29 +53,15 @@ class Maps:
 
 @dataclass(frozen=True)
 class StepCurve:
-    """How wrong the central difference of one element is, for many steps.
+    """How wrong the central difference of one element is, for many steps."""
 
-    Attributes
-    ----------
-    index : tuple of int or None
-        The element; None for a random direction.
-    steps, errors, rounding : tuple of float
-        The steps, the distance of each difference from the best value, and what rounding explains.
-    best : float
-        The slope that steps agree on best.
-    analytic : float
-        The gradient on trial.
-    chosen : float
-        The step that the check took.
-    """
-
-    index: tuple[int, ...] | None
+    index: tuple[int, ...] | None  # the element; None for a random direction
     steps: tuple[float, ...]
-    errors: tuple[float, ...]
-    rounding: tuple[float, ...]
-    best: float
-    analytic: float
-    chosen: float
+    errors: tuple[float, ...]  # the distance of each difference from the best value
+    rounding: tuple[float, ...]  # what of it rounding explains
+    best: float  # the slope that steps agree on best
+    analytic: float  # the gradient on trial
+    chosen: float  # the step that the check took
 
 
 @dataclass(frozen=True)
@@ -160,6 +128,11 @@ class InputCheck:
         return "kink" if self.kinks else "pass"
 
     @property
+    def told(self) -> str:
+        """The verdict as a word or two."""
+        return told(self.verdict, self.kinks, "ok", "wrong")
+
+    @property
     def ulps(self) -> float:
         """The error in units in the last place of the input's dtype; NaN where there is none."""
         return float(ulps(np.float64(self.analytic), np.float64(self.numeric), self.dtype))
@@ -176,9 +149,13 @@ class InputCheck:
         return None if self.probe is None else self.probe()
 
     def __str__(self) -> str:
-        verdict = {"pass": "ok", "kink": f"ok but for {self.kinks} kinks", "fail": "WRONG"}
-        told = verdict[self.verdict] + (f": {self.problem}" if self.problem else "")
-        return f"{self.name}: error {short(self.error)}, tolerance {short(self.tolerance)}, {told}"
+        found = f"{self.told}: {self.problem}" if self.problem else self.told
+        return f"{self.name}: error {short(self.error)}, tolerance {short(self.tolerance)}, {found}"
+
+
+def told(verdict: Verdict, kinks: int, good: str, bad: str) -> str:
+    """Return a verdict in words, with what they are for right and for wrong gradients."""
+    return {"pass": good, "kink": f"{good} but for {kinks} kinks", "fail": bad}[verdict]
 
 
 def ulps(a: Any, b: Any, dtype: str) -> Array:

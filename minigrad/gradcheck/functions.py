@@ -1,4 +1,4 @@
-"""One view of everything that can be checked: values and gradients as arrays."""
+"""One view of everything that can be checked: inputs, values and gradients as arrays."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.autograd import Tensor, enable_grad, grad
-
-Array = NDArray[Any]
+from minigrad.gradcheck.findings import Array
 
 
 class Checkable(Protocol):
@@ -24,10 +22,7 @@ class Checkable(Protocol):
         ...
 
     def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
-        """Return one gradient per input; None where an input has none.
-
-        Outputs whose upstream gradient is None play no part.
-        """
+        """Return one per input, None where there is none; an upstream of None plays no part."""
         ...
 
     @property
@@ -83,9 +78,8 @@ class ArrayFunction:
     composed = False
 
     def __init__(self, fn: Callable[..., Any], gradient: Callable[..., Any]) -> None:
-        self._fn = fn
-        self._gradient = gradient
-        self._shapes: list[tuple[tuple[int, ...], Any]] = []
+        self._fn, self._gradient = fn, gradient
+        self._outputs: list[Array] = []
         self._several = False  # several outputs: then the upstream gradient is a tuple as well
         self._changed: set[int] = set()
 
@@ -99,20 +93,18 @@ class ArrayFunction:
         copies = [_copy(a) for a in arrays]  # a function may spoil its inputs
         result = self._fn(*copies)
         self._several = isinstance(result, (tuple, list))
-        outputs = [np.array(out) for out in (result if self._several else [result])]
-        self._shapes = [(out.shape, out.dtype) for out in outputs]
+        self._outputs = [np.array(out) for out in (result if self._several else [result])]
         self._note_changes(arrays, copies)
-        return outputs
+        return self._outputs
 
     def gradients(self, arrays: Sequence[Array], upstream: Sequence[Array | None]) -> list[Any]:
         """Return what the given gradient function computes, one entry per input."""
         ups = [
-            np.zeros(shape, dtype) if up is None else _copy(up)
-            for up, (shape, dtype) in zip(upstream, self._shapes, strict=True)
+            np.zeros_like(out) if up is None else up
+            for up, out in zip(upstream, self._outputs, strict=True)
         ]
-        originals = [up.copy() for up in ups]
-        copies = [_copy(a) for a in arrays]
-        result = self._gradient(tuple(ups) if self._several else ups[0], *copies)
+        handed, copies = [_copy(up) for up in ups], [_copy(a) for a in arrays]
+        result = self._gradient(tuple(handed) if self._several else handed[0], *copies)
         parts = list(result) if isinstance(result, (tuple, list)) else [result]
         if len(parts) != len(arrays):
             raise ValueError(
@@ -121,20 +113,13 @@ class ArrayFunction:
             )
         found = [None if part is None else np.array(part) for part in parts]
         self._note_changes(arrays, copies)
-        if not all(_same(a, b) for a, b in zip(originals, ups, strict=True)):
+        if not all(map(_same, ups, handed)):
             self._changed.add(-1)
         return found
 
     def _note_changes(self, arrays: Sequence[Array], copies: Sequence[Array]) -> None:
         pairs = enumerate(zip(arrays, copies, strict=True))
         self._changed |= {k for k, (before, after) in pairs if not _same(before, after)}
-
-
-def _copy(array: Array) -> Array:
-    """Return a copy that lies in memory as the original does, gaps included."""
-    if array.flags.c_contiguous or array.ndim == 0:
-        return array.copy()
-    return spread(array)
 
 
 def spread(array: Array) -> Array:
@@ -150,20 +135,63 @@ def spread(array: Array) -> Array:
     return np.repeat(array.T, 2, axis=0)[::2].T
 
 
+def _copy(array: Array) -> Array:
+    """Return a copy that lies in memory as the original does, gaps included."""
+    return array.copy() if array.flags.c_contiguous else spread(array)
+
+
 def _same(a: Array, b: Array) -> bool:
     return a.shape == b.shape and np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
 
 
-def input_names(fn: Callable[..., Any], count: int) -> list[str]:
-    """Return the names of the function's parameters, or ``input 0``, ``input 1``, ... ."""
-    fallback = [f"input {position}" for position in range(count)]
-    try:
-        parameters = list(inspect.signature(fn).parameters.values())
-    except (TypeError, ValueError):
-        return fallback
+def as_arrays(inputs: Any) -> list[Array]:
+    """Return the inputs as a list of arrays; one tensor, array or number counts as one input."""
+    parts = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    arrays = []
+    for k, part in enumerate(parts):
+        try:
+            arrays.append(part.numpy() if isinstance(part, Tensor) else np.array(part))
+        except ValueError:  # rows of different lengths
+            raise ValueError(
+                f"Each input must be a tensor, an array or what NumPy makes an array of. "
+                f"Received: input {k} = {part!r}"
+            ) from None
+    return arrays
+
+
+def on_floats(change: Callable[[Array], Array], arrays: Sequence[Array]) -> list[Array]:
+    """Return the arrays, with a change (that keeps their dtype) to the floating point ones."""
+    return [np.asarray(change(a), a.dtype) if a.dtype.kind == "f" else a for a in arrays]
+
+
+def promoted(arrays: Sequence[Array], dtype: Any = np.float64) -> list[Array]:
+    """Return floating point arrays in float64 (or another type), others as they are."""
+    return [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
+
+
+def input_names(fn: Callable[..., Any], count: int, names: Sequence[str] | None) -> list[str]:
+    """Return the given names, those of fn's parameters, or ``input 0``, ``input 1``, ... .
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the names are no sequence of strings, or not one for each input.
+    """
+    if names is not None:
+        if not isinstance(names, (tuple, list)) or not all(isinstance(n, str) for n in names):
+            raise TypeError(f"names must be a sequence of strings. Received: names={names!r}")
+        if len(names) != count:
+            raise ValueError(
+                f"names must name each input. Expected {count}, received {len(names)}: {names!r}"
+            )
+        return list(names)
     plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [parameter.name for parameter in parameters if parameter.kind in plain]
-    return names[:count] if len(names) >= count else fallback
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+        found = [parameter.name for parameter in parameters if parameter.kind in plain]
+    except (TypeError, ValueError):
+        found = []
+    return found[:count] if len(found) >= count else [f"input {k}" for k in range(count)]
 
 
 def function_name(fn: Callable[..., Any]) -> str:

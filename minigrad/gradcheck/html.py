@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from minigrad.gradcheck import svg, tiles
@@ -30,9 +31,6 @@ def page(report: GradCheckReport) -> str:
     """
     failed = [check for check in report.inputs if not check.passed]
     shown = failed or list(report.inputs[:_OPEN])
-    count = sum(check.checks for check in report.inputs)
-    what = "elements" if report.mode == "full" else "random directions"
-    rows = "".join(_row(check) for check in report.inputs)
     remarks = [("problem", text) for text in report.problems]
     remarks += [("note", text) for text in report.notes]
     remarks += [("method", report.method)] if report.method else []
@@ -41,40 +39,43 @@ def page(report: GradCheckReport) -> str:
         'background:#fff;padding:8px 12px;max-width:900px">'
         f"<div><b>gradcheck of {html.escape(report.function)}</b> "
         f"{_badge(report.verdict, report.headline)} "
-        f'<span style="color:#666">{count} {what} compared</span></div>'
-        f"{_table(rows) if rows else ''}"
+        f'<span style="color:#666">{report.extent}</span></div>'
+        f"{_table(report.inputs) if report.inputs else ''}"
         + "".join(f"<div><b>{kind}:</b> {html.escape(text)}</div>" for kind, text in remarks)
         + "".join(_details(check, check in shown) for check in report.inputs if check.checks)
         + "</div>"
     )
 
 
-def _table(rows: str) -> str:
+def _table(checks: Sequence[InputCheck]) -> str:
     heads = ("input", "shape", "dtype", "worst at", "gradient", "slope", "error", "ULPs", "verdict")
-    cells = "".join(f'<th style="text-align:left;padding:2px 10px 2px 0">{h}</th>' for h in heads)
     return (
         '<table style="border-collapse:collapse;margin:6px 0;font-size:12px;background:#fff">'
-        f"<tr>{cells}</tr>{rows}</table>"
+        f"{_line('th', heads)}{''.join(map(_row, checks))}</table>"
     )
 
 
 def _row(check: InputCheck) -> str:
-    where = "" if check.index is None else str(list(check.index))
+    where = "a direction" if check.index is None else str(list(check.index))
     values = (
         check.name,
         "×".join(map(str, check.shape)) or "number",
         check.dtype,
-        where or ("-" if not check.checks else "a direction"),
-        _full(check.analytic),
-        _full(check.numeric),
+        where if check.checks else "-",
+        *(
+            "-" if math.isnan(value) else f"{value:.9g}"
+            for value in (check.analytic, check.numeric)
+        ),
         f"{short(check.error)} (≤ {short(check.tolerance)})",
         "-" if math.isnan(check.ulps) else f"{check.ulps:.3g}",
     )
-    cells = "".join(
-        f'<td style="text-align:left;padding:2px 10px 2px 0">{html.escape(value)}</td>'
-        for value in values
-    )
-    return f"<tr>{cells}<td>{_badge(check.verdict, _told(check))}</td></tr>"
+    return _line("td", map(html.escape, values), f"<td>{_badge(check.verdict, check.told)}</td>")
+
+
+def _line(tag: str, cells: Iterable[str], end: str = "") -> str:
+    style = "text-align:left;padding:2px 10px 2px 0"
+    inner = "".join(f'<{tag} style="{style}">{cell}</{tag}>' for cell in cells)
+    return f"<tr>{inner}{end}</tr>"
 
 
 def _details(check: InputCheck, opened: bool) -> str:
@@ -116,11 +117,3 @@ def _heat_map(check: InputCheck) -> str:
 def _badge(verdict: str, text: str) -> str:
     style = f"background:{_COLOURS[verdict]};color:#fff;border-radius:3px;padding:0 6px"
     return f'<span style="{style}">{html.escape(text)}</span>'
-
-
-def _told(check: InputCheck) -> str:
-    return {"pass": "ok", "fail": "wrong", "kink": f"{check.kinks} kinks"}[check.verdict]
-
-
-def _full(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.9g}"

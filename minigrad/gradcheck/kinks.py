@@ -19,16 +19,10 @@ _JUMP = 1e-5  # a smaller step of the function, relative to its values, is taken
 
 @dataclass(frozen=True)
 class Kink:
-    """What the function does on both sides of a point where it has no derivative.
+    """The least and the largest slope at a point without derivative; infinite where f jumps.
 
-    Attributes
-    ----------
-    low, high : float
-        The least and the largest slope; infinite where the function jumps.
-    composed : bool
-        Whether the gradient is put together from those of several operations. Each of them may
-        choose a slope at its own kink, and what comes of that need not lie between the slopes of
-        the whole.
+    If the gradient is ``composed`` of those of several operations, each of them may choose a slope
+    at its own kink, and what comes of that need not lie between the slopes of the whole.
     """
 
     low: float

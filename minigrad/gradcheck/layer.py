@@ -12,10 +12,10 @@ import numpy as np
 from minigrad import random
 from minigrad.autograd import Tensor, no_grad
 from minigrad.gradcheck.compare import Options
-from minigrad.gradcheck.findings import Mode, Precision
-from minigrad.gradcheck.functions import TensorFunction
+from minigrad.gradcheck.findings import Array, Mode, Precision
+from minigrad.gradcheck.functions import TensorFunction, as_arrays, input_names, promoted
 from minigrad.gradcheck.report import GradCheckReport
-from minigrad.gradcheck.run import as_arrays, run
+from minigrad.gradcheck.run import run
 from minigrad.layers import Layer
 
 
@@ -60,10 +60,8 @@ def check_layer(
 
     Raises
     ------
-    TypeError
-        If ``layer`` is not a layer, or ``inputs`` hold no floating point numbers.
-    ValueError
-        If the layer cannot work with the shape of the inputs, or an option makes no sense.
+    TypeError, ValueError
+        If ``layer`` is not a layer or cannot work with the inputs, or an option makes no sense.
 
     Examples
     --------
@@ -76,10 +74,16 @@ def check_layer(
     options = Options(mode, step, rtol, atol, seed, nondet_tol, precision)
     if not isinstance(layer, Layer):
         raise TypeError(f"check_layer() needs a layer. Received: {type(layer).__name__}")
-    given = _input_arrays(inputs, seed)
+    shape = isinstance(inputs, (tuple, list)) and all(
+        isinstance(n, (int, np.integer)) for n in inputs
+    )
+    normal = np.random.default_rng([seed, 2]).standard_normal
+    given = [normal(tuple(map(int, inputs)))] if shape else as_arrays(inputs)
     count = len(given)
+    called = ["inputs"] if count == 1 else [f"inputs {k}" for k in range(count)]
+    called = input_names(layer, count, called if names is None else names)
     dtype = np.dtype(np.float64 if precision == "float64" else layer.dtype)
-    given = [x.astype(dtype) if x.dtype.kind == "f" else x for x in given]
+    given = promoted(given, dtype)
     twin = _twin(layer, given, dtype)
     weights = twin.trainable_weights
     randomness = _Randomness(twin)
@@ -90,16 +94,9 @@ def check_layer(
             weight._data, weight._node = tensor._data, tensor._node
         return twin(tensors[0] if count == 1 else list(tensors[:count]), training=training)
 
-    if names is None:
-        names = ["inputs"] if count == 1 else [f"inputs {k}" for k in range(count)]
-    single = len(twin._tree()) == 1
-    report = run(
-        TensorFunction(call),
-        [*given, *(weight.numpy() for weight in weights)],
-        label=layer.name,
-        names=[*names, *(weight.name if single else weight.path for weight in weights)],
-        options=options,
-    )
+    called += [weight.path if len(twin._tree()) > 1 else weight.name for weight in weights]
+    arrays = [*given, *(weight.numpy() for weight in weights)]
+    report = run(TensorFunction(call), arrays, label=layer.name, names=called, options=options)
     randomness.rewind()
     if randomness.drawn:
         note = "the random numbers of the layer were the same in every call"
@@ -123,14 +120,7 @@ class _Randomness:
             generator.bit_generator.state = state
 
 
-def _input_arrays(inputs: Any, seed: int) -> list[np.ndarray[Any, Any]]:
-    """Return the inputs as arrays; a shape stands for random numbers."""
-    if isinstance(inputs, (tuple, list)) and all(isinstance(n, (int, np.integer)) for n in inputs):
-        return [np.random.default_rng([seed, 2]).standard_normal(tuple(map(int, inputs)))]
-    return as_arrays(inputs)
-
-
-def _twin(layer: Layer, given: Sequence[np.ndarray[Any, Any]], dtype: np.dtype[Any]) -> Layer:
+def _twin(layer: Layer, given: Sequence[Array], dtype: np.dtype[Any]) -> Layer:
     """Return a built copy of the layer that computes in ``dtype``."""
     twin = copy.deepcopy(layer)
     if not twin.built:

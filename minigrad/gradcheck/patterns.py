@@ -3,105 +3,96 @@
 from __future__ import annotations
 
 import itertools
+from typing import TypeAlias
 
 import numpy as np
 
-from minigrad.gradcheck.catalogue import Array
-from minigrad.gradcheck.findings import Diagnosis
+from minigrad.gradcheck.differences import largest
+from minigrad.gradcheck.findings import Array, Diagnosis
 from minigrad.gradcheck.suspect import Suspect
+
+_Found: TypeAlias = tuple[str, str] | None  # the diagnosis: its name, "the gradient of x ..."
 
 
 def describe(suspect: Suspect, close: float) -> Diagnosis | None:
     """Return what can be said about the error: where it is, what it is proportional to."""
     error = suspect.wrong - suspect.right
-    size = float(np.abs(suspect.right).max(initial=0.0))
-    bad = np.abs(error) > close * max(size, float(np.abs(suspect.wrong).max(initial=0.0)))
+    size = largest(suspect.right)
+    bad = np.abs(error) > close * max(size, largest(suspect.wrong))
+    found: _Found = None
     if not bad.any():
-        relative = float(np.abs(error).max()) / size if size else 0.0
-        text = f"the gradient of {suspect.name} loses digits: it is off by {relative:.0e} of itself"
-        return Diagnosis("precision", text)
-    for found in (_half_precision, _added, _permuted, _place):
-        diagnosis = found(suspect, error, bad, close)
-        if diagnosis is not None:
-            return diagnosis
-    return None
+        relative = largest(error) / size if size else 0.0
+        found = ("precision", f"loses digits: it is off by {relative:.0e} of itself")
+    for look in (_half_precision, _added, _permuted, _place):
+        found = found or look(suspect, error, bad, close)
+    return found and Diagnosis(found[0], f"the gradient of {suspect.name} {found[1]}")
 
 
-def _half_precision(suspect: Suspect, error: Array, bad: Array, close: float) -> Diagnosis | None:
-    for dtype in ("float16", "float32"):
+def _half_precision(suspect: Suspect, error: Array, bad: Array, close: float) -> _Found:
+    near = largest(error) < 1e-2 * largest(suspect.right)
+    for dtype in ("float16", "float32") if near and error.size > 2 else ():
         with np.errstate(over="ignore"):
             rounded = suspect.wrong.astype(dtype).astype(np.float64)
-        near = np.abs(error).max() < 1e-2 * np.abs(suspect.right).max()
-        if near and suspect.wrong.size > 2 and np.array_equal(rounded, suspect.wrong):
-            text = f"the gradient of {suspect.name} was rounded to {dtype} on the way"
-            return Diagnosis("precision", text)
+        if np.array_equal(rounded, suspect.wrong):
+            return "precision", f"was rounded to {dtype} on the way"
     return None
 
 
-def _added(suspect: Suspect, error: Array, bad: Array, close: float) -> Diagnosis | None:
+def _added(suspect: Suspect, error: Array, bad: Array, close: float) -> _Found:
     """Recognize a term too many or too few: weight decay, or a mean that is not subtracted."""
-    size = float(np.abs(error).max())
-    loose = close * float(np.abs(suspect.wrong).max()) * 10.0
-    x = np.asarray(suspect.x, np.float64)
+    size, x = largest(error), np.asarray(suspect.x, np.float64)
     if error.size < 3:
         return None
     factor = float(np.sum(x * error)) / (float(np.sum(x * x)) or 1.0)
-    if np.abs(error - factor * x).max() < min(loose, 0.01 * size):
-        text = f"the gradient of {suspect.name} is the right one plus {factor:.3g} {suspect.name}"
-        return Diagnosis("weight decay", f"{text}, as weight decay would add")
+    if largest(error - factor * x) < min(10.0 * close * largest(suspect.wrong), 0.01 * size):
+        text = f"is the right one plus {factor:.3g} {suspect.name}, as weight decay would add"
+        return "weight decay", text
     for count in range(1, x.ndim + 1):
         for axes in itertools.combinations(range(x.ndim), count):
-            if np.prod([x.shape[axis] for axis in axes]) < 3:
-                continue
+            length = np.prod([x.shape[axis] for axis in axes])
             level = error.mean(axis=axes, keepdims=True)
             along = f"along axes {', '.join(map(str, axes))}"
-            if np.abs(error - level).max() < 0.001 * size:
-                text = f"the gradient of {suspect.name} is off by a term that is constant {along}"
-                return Diagnosis("missing mean term", f"{text}, as of a mean that was forgotten")
-            if np.prod([x.shape[axis] for axis in axes]) < 4:
-                continue
+            if length >= 3 and largest(error - level) < 0.001 * size:
+                text = f"is off by a term that is constant {along}, as of a mean that was forgotten"
+                return "missing mean term", text
             centred = x - x.mean(axis=axes, keepdims=True)
             square = (centred * centred).sum(axis=axes, keepdims=True)
             slope = (centred * error).sum(axis=axes, keepdims=True) / np.where(square, square, 1.0)
-            if np.abs(error - level - slope * centred).max() < 0.001 * size:
-                text = f"the gradient of {suspect.name} lacks, or has wrong, "
-                text += "what comes through the variance"
-                both = np.abs(level).max() > 0.001 * size
-                text += " and the mean" if both else ""
-                name = "statistics terms" if both else "variance term"
-                return Diagnosis(name, f"{text} {along}")
+            if length >= 4 and largest(error - level - slope * centred) < 0.001 * size:
+                both = largest(level) > 0.001 * size
+                through = "the variance and the mean" if both else "the variance"
+                text = f"lacks, or has wrong, what comes through {through} {along}"
+                return "statistics terms" if both else "variance term", text
     return None
 
 
-def _permuted(suspect: Suspect, error: Array, bad: Array, close: float) -> Diagnosis | None:
+def _permuted(suspect: Suspect, error: Array, bad: Array, close: float) -> _Found:
     a, b = np.sort(suspect.wrong, axis=None), np.sort(suspect.right, axis=None)
-    if bad.sum() > 1 and np.abs(a - b).max() < close * np.abs(b).max():
-        text = f"the gradient of {suspect.name} holds the right numbers in the wrong places"
-        return Diagnosis("permuted", text)
+    if bad.sum() > 1 and largest(a - b) < close * largest(b):
+        return "permuted", "holds the right numbers in the wrong places"
     return None
 
 
-def _place(suspect: Suspect, error: Array, bad: Array, close: float) -> Diagnosis | None:
+def _place(suspect: Suspect, error: Array, bad: Array, close: float) -> _Found:
     """Say where the error is, if it is not everywhere."""
     if bad.all() or bad.size < 3:
         return None
     zero = " (it is zero there)" if not np.any(suspect.wrong[bad]) else ""
-    wrong = int(bad.sum())
-    begin = f"the gradient of {suspect.name} is right but for"
-    if wrong == 1:
-        index = ", ".join(str(int(n[0])) for n in np.nonzero(bad))
-        return Diagnosis("one element", f"{begin} the element [{index}]{zero}")
-    for axis in range(bad.ndim):
-        hit = np.unique(np.nonzero(bad)[axis])
+    where = np.nonzero(bad)
+    if bad.sum() == 1:
+        index = ", ".join(str(int(n[0])) for n in where)
+        return "one element", f"is right but for the element [{index}]{zero}"
+    for axis, hit in enumerate(map(np.unique, where)):
         if len(hit) == 1 and bad.shape[axis] > 1:
-            where = f"index {int(hit[0])} of axis {axis}"
-            return Diagnosis("one slice", f"{begin} {where}{zero}")
+            return "one slice", f"is right but for index {int(hit[0])} of axis {axis}{zero}"
     wide = [axis for axis in range(bad.ndim) if bad.shape[axis] > 2]
-    for count in (1, 2):
-        for axes in itertools.combinations(wide, count):
-            rest = [slice(1, -1) if axis in axes else slice(None) for axis in range(bad.ndim)]
-            if not bad[tuple(rest)].any() and bad.sum() == bad.size - bad[tuple(rest)].size:
-                where = " and ".join(map(str, axes))
-                return Diagnosis("border", f"{begin} the border of axis {where}{zero}")
-    text = f"the gradient of {suspect.name} is wrong in {wrong} of {bad.size} elements{zero}"
-    return Diagnosis("some elements", text)
+    for axes in (*itertools.combinations(wide, 1), *itertools.combinations(wide, 2)):
+        inner = bad[
+            tuple(slice(1, -1) if axis in axes else slice(None) for axis in range(bad.ndim))
+        ]
+        if not inner.any() and bad.sum() == bad.size - inner.size:
+            return (
+                "border",
+                f"is right but for the border of axis {' and '.join(map(str, axes))}{zero}",
+            )
+    return "some elements", f"is wrong in {int(bad.sum())} of {bad.size} elements{zero}"

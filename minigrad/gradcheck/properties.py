@@ -9,31 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from minigrad.autograd import Tensor
+from minigrad.autograd.functional import jvp, vjp
 from minigrad.gradcheck.compare import random_like
-from minigrad.gradcheck.differences import scales
-from minigrad.gradcheck.findings import Diagnosis
-from minigrad.gradcheck.functions import Checkable, spread
+from minigrad.gradcheck.differences import largest, scales
+from minigrad.gradcheck.findings import Array, Diagnosis
+from minigrad.gradcheck.functions import on_floats, spread
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from minigrad.gradcheck.trial import Trial
 
 _CLOSE = 2.0**12  # in units of epsilon: sums in another order may differ by that much
+_MODES_CLOSE = 1e-9  # float64: forward and reverse mode are both exact but for rounding
 
 
 @dataclass(frozen=True)
 class Fault:
     """What is wrong with one input's gradient, in words."""
 
-    problem: str
+    problem: str | None
     diagnosis: Diagnosis | None = None
 
 
 Faults = dict[int, Fault]  # by position of the input
-Noise = Callable[[int], Array]  # what rounding does to each element of an input's gradient
 
 
 def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
@@ -47,123 +49,127 @@ def form_fault(name: str, gradient: Any, x: Array) -> Fault | None:
         problem = f"its gradient must have dtype {x.dtype}, but has dtype {gradient.dtype}"
         text = f"the gradient of {name} is computed, or left, in {gradient.dtype}"
         return Fault(problem, Diagnosis("wrong dtype", text))
-    if not np.isfinite(gradient).all():
-        return Fault("its gradient holds NaN or infinite values", _where_not_finite(name, gradient))
+    if bad := int(np.count_nonzero(~np.isfinite(gradient))):
+        text = f"{bad} of {gradient.size} numbers in the gradient of {name} are NaN or infinite"
+        problem = "its gradient holds NaN or infinite values"
+        return Fault(problem, Diagnosis("not finite", text))
     return None
 
 
-def repetition_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    names: Sequence[str],
-    tolerance: float,
-) -> tuple[list[Any], Faults]:
-    """Return the gradients, and what differs when they are computed a second time."""
-    first = function.gradients(arrays, upstream)
-    second = function.gradients(arrays, upstream)
+def repetition_faults(trial: Trial) -> Faults:
+    """Return the inputs whose gradient differs when it is computed a second time."""
     faults = {}
-    for k, (a, b) in enumerate(zip(first, second, strict=True)):
-        if same(a, b, tolerance):
+    second = trial.function.gradients(trial.arrays, trial.upstream)
+    for k, (a, b) in enumerate(zip(trial.gradients, second, strict=True)):
+        if same(a, b, trial.options.nondet_tol):
             continue
-        diagnosis = Diagnosis("nondeterministic", f"the gradient of {names[k]} is not repeatable")
+        name, text = "nondeterministic", "is not repeatable"
         if a is not None and b is not None and a.shape == b.shape and _close(b, 2.0 * a):
-            text = f"the gradient of {names[k]} is added to what an earlier call left behind"
-            diagnosis = Diagnosis("not reset", text)
+            name, text = "not reset", "is added to what an earlier call left behind"
         problem = "two computations of the gradient with the same inputs gave different results"
-        faults[k] = Fault(problem, diagnosis)
-    return first, faults
+        faults[k] = Fault(problem, Diagnosis(name, f"the gradient of {trial.names[k]} {text}"))
+    return faults
 
 
-def upstream_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    first: Sequence[Any],
-    noise: Noise,
-) -> Faults:
+def upstream_faults(trial: Trial) -> Faults:
     """Return the inputs whose gradient is not linear in the upstream gradient."""
-    faults = {}
-    doubled = function.gradients(arrays, [2.0 * up for up in upstream])
-    nothing = function.gradients(arrays, [0.0 * up for up in upstream])
-    total = first
-    if 1 < len(upstream) <= 8:  # one output at a time, the others undefined
-        parts = [
-            function.gradients(arrays, [up if i == k else None for i, up in enumerate(upstream)])
-            for k in range(len(upstream))
-        ]
-        total = [_sum(column) for column in zip(*parts, strict=True)]
-    for k, gradient in enumerate(first):
-        if not _comparable(gradient, doubled[k], nothing[k], total[k]):
+    faults, ups = {}, list(enumerate(trial.upstream))
+
+    def gradients(upstream: list[Array | None]) -> list[Any]:
+        return trial.function.gradients(trial.arrays, upstream)
+
+    doubled = gradients([2.0 * up for _, up in ups])
+    nothing = gradients([0.0 * up for _, up in ups])
+    parts = [trial.gradients]
+    if 1 < len(ups) <= 8:  # one output at a time, the others undefined
+        parts = [gradients([up if i == k else None for i, up in ups]) for k, _ in ups]
+    for k, gradient in enumerate(trial.gradients):
+        singles = [part[k] for part in parts]
+        if not _comparable(gradient, doubled[k], nothing[k], *singles):
             continue
         if np.any(nothing[k] != 0.0):
             faults[k] = Fault("an upstream gradient of zeros must give a gradient of zeros")
         elif not _close(doubled[k], 2.0 * gradient):
             faults[k] = Fault("twice the upstream gradient must give twice the gradient")
-        elif not _close(total[k], gradient) and _beyond(total[k], gradient, noise(k)):
+        elif _differ(trial, k, np.sum(singles, axis=0)):
             faults[k] = Fault(
                 "the gradients of the single outputs must add up to the gradient of all"
             )
     return faults
 
 
-def layout_faults(
-    function: Checkable,
-    arrays: Sequence[Array],
-    upstream: Sequence[Array],
-    first: Sequence[Any],
-    noise: Noise,
-) -> tuple[Faults, list[str]]:
+def layout_faults(trial: Trial) -> tuple[Faults, list[str]]:
     """Return the inputs whose gradient depends on how arrays lie in memory, and notes."""
-    loose = [spread(a) for a in arrays]
+    loose, ups = [spread(a) for a in trial.arrays], [spread(up) for up in trial.upstream]
     try:
-        again = function.gradients(loose, [spread(up) for up in upstream])
+        again = trial.function.gradients(loose, ups)
     except Exception as error:
-        kind = type(error).__name__
-        return {}, [f"arrays that are not contiguous were refused ({kind}: {first_line(error)})"]
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        return {}, [f"arrays that are not contiguous were refused ({told})"]
     problem = "the gradient is another one when arrays are not contiguous in memory"
     return {
         k: Fault(problem)
-        for k, (a, b) in enumerate(zip(first, again, strict=True))
-        if _comparable(a, b) and not _close(a, b) and _beyond(a, b, noise(k))
+        for k, (a, b) in enumerate(zip(trial.gradients, again, strict=True))
+        if _comparable(a, b) and _differ(trial, k, b)
     }, []
 
 
-def change_faults(function: Checkable, names: Sequence[str]) -> Faults:
+def change_faults(trial: Trial) -> Faults:
     """Return the inputs that were changed in place; the first one stands for upstream gradients."""
     faults: Faults = {}
-    for k in function.changed:
+    for k in trial.function.changed:
+        problem = "the function or its gradient changes this input in place"
+        text = f"{trial.names[k]} is overwritten: whoever needs it afterwards finds other numbers"
         if k < 0:
             problem = "the gradient function changes the upstream gradient in place"
             text = "the upstream gradient is overwritten: others who share it get another one"
-            faults[0] = Fault(problem, Diagnosis("mutated", text))
-        else:
-            problem = "the function or its gradient changes this input in place"
-            text = f"{names[k]} is overwritten: whoever needs it afterwards finds other numbers"
-            faults[k] = Fault(problem, Diagnosis("mutated", text))
+        faults[max(k, 0)] = Fault(problem, Diagnosis("mutated", text))
     return faults
+
+
+def jvp_problem(fn: Callable[..., Any], arrays: Sequence[Array], seed: int) -> str | None:
+    """Return what is wrong between forward and reverse mode, <u, J v> and <Jᵀ u, v>, or None.
+
+    For a function of tensors, in float64.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> print(jvp_problem(mg.ops.tanh, [np.ones(3)], 0))
+    None
+    """
+    rng = np.random.default_rng([seed, 6])
+    moving = [k for k, a in enumerate(arrays) if a.dtype.kind == "f"]
+
+    def of_floats(*tensors: Tensor) -> Tensor:
+        full = {**dict(enumerate(map(Tensor, arrays))), **dict(zip(moving, tensors, strict=True))}
+        out: Tensor = fn(*full.values())
+        return out
+
+    inputs = tuple(Tensor(arrays[k]) for k in moving)
+    v = tuple(random_like(arrays[k], rng) for k in moving)
+    output, forward = jvp(of_floats, inputs, v)
+    u = random_like(output.data, rng)
+    _, backward = vjp(of_floats, inputs, u)
+    left = float(np.sum(u * forward.data))
+    parts = np.concatenate([(g.data * w).ravel() for g, w in zip(backward, v, strict=True)])
+    right, size = float(parts.sum()), float(np.abs(parts).sum())
+    if abs(left - right) <= _MODES_CLOSE * max(size, abs(left)):
+        return None
+    return (
+        f"forward and reverse mode disagree: <u, J v> is {left:.9g}, <J^T u, v> is {right:.9g} "
+        "(is the gradient itself not differentiable?)"
+    )
 
 
 def elsewhere(arrays: Sequence[Array]) -> list[Array]:
     """Return other inputs, whose numbers lie between those of each array (so in its domain)."""
-    moved = []
-    for a in arrays:
-        if a.dtype.kind != "f":
-            moved.append(a)
-            continue
-        reverse = a.ravel()[::-1].reshape(a.shape)
-        moved.append(np.asarray(0.875 * reverse + 0.125 * a, a.dtype))
-    return moved
+    return on_floats(lambda a: 0.875 * a.ravel()[::-1].reshape(a.shape) + 0.125 * a, arrays)
 
 
 def nearby(arrays: Sequence[Array], rng: np.random.Generator) -> list[Array]:
     """Return inputs a little beside the given ones, off any kink."""
-    return [
-        a
-        if a.dtype.kind != "f"
-        else np.asarray(a + 1e-3 * scales(a) * random_like(a, rng), a.dtype)
-        for a in arrays
-    ]
+    return on_floats(lambda a: a + 1e-3 * scales(a) * random_like(a, rng), arrays)
 
 
 def same(a: Any, b: Any, tolerance: float = 0.0) -> bool:
@@ -186,18 +192,16 @@ def attempt(action: Callable[[], Any]) -> Any:
         return None
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's text."""
-    return (str(error).splitlines() or [""])[0]
-
-
 def _close(a: Array, b: Array) -> bool:
-    size = float(np.abs(b).max(initial=0.0))
-    return bool(np.abs(a - b).max(initial=0.0) <= _CLOSE * np.finfo(a.dtype).eps * size)
+    limits = np.finfo(a.dtype)  # numbers that are not normal have fewer digits
+    unit = max(float(limits.eps) * largest(b), float(limits.smallest_subnormal))
+    return largest(a - b) <= _CLOSE * unit
 
 
-def _beyond(a: Array, b: Array, noise: Array) -> bool:
-    return bool(np.any(np.abs(a - b) > noise))
+def _differ(trial: Trial, k: int, other: Array) -> bool:
+    """Whether another way to compute a gradient differs by more than rounding explains."""
+    error = np.abs(other - trial.gradients[k])
+    return not _close(other, trial.gradients[k]) and bool(np.any(error > trial.noise(k)))
 
 
 def _comparable(*arrays: Any) -> bool:
@@ -208,29 +212,16 @@ def _comparable(*arrays: Any) -> bool:
     )
 
 
-def _sum(parts: Sequence[Any]) -> Any:
-    if any(part is None for part in parts):
-        return None
-    return np.sum(np.stack(parts), axis=0) if len({p.shape for p in parts}) == 1 else None
-
-
 def _shape_diagnosis(
     name: str, found: tuple[int, ...], wanted: tuple[int, ...]
 ) -> Diagnosis | None:
+    what = None
     if [n for n in found if n > 1] == [n for n in wanted if n > 1]:
-        text = f"the gradient of {name} has lost or gained an axis of length 1"
-        return Diagnosis("squeezed", text)
-    if found == wanted[::-1]:
-        return Diagnosis("transposed", f"the gradient of {name} is transposed")
-    if len(found) >= len(wanted):
+        what = ("squeezed", "has lost or gained an axis of length 1")
+    elif found == wanted[::-1]:
+        what = ("transposed", "is transposed")
+    elif len(found) >= len(wanted):
         ends = found[len(found) - len(wanted) :]
         if all(w in (1, f) for w, f in zip(wanted, ends, strict=True)):
-            text = f"the gradient of {name} is not summed over the axes that were broadcast"
-            return Diagnosis("missing sum", text)
-    return None
-
-
-def _where_not_finite(name: str, gradient: Array) -> Diagnosis:
-    bad = int(np.count_nonzero(~np.isfinite(gradient)))
-    text = f"{bad} of {gradient.size} numbers in the gradient of {name} are NaN or infinite"
-    return Diagnosis("not finite", text)
+            what = ("missing sum", "is not summed over the axes that were broadcast")
+    return what and Diagnosis(what[0], f"the gradient of {name} {what[1]}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,102 +14,63 @@ from minigrad.gradcheck.findings import Diagnosis, InputCheck, Maps, StepCurve
 if TYPE_CHECKING:
     from minigrad.gradcheck.report import GradCheckReport
 
-_NUMBERS = ("analytic", "numeric", "error", "tolerance", "resolution")  # null where not finite
-_PLAIN = ("name", "dtype", "checks", "problem", "kinks")
-
 
 def pack(report: GradCheckReport, maps: bool) -> dict[str, Any]:
     """Return a report as dictionaries, lists, strings and numbers."""
-    return {
-        "function": report.function,
-        "passed": report.passed,
-        "verdict": report.verdict,
-        "mode": report.mode,
-        "inputs": [_pack_input(check, maps) for check in report.inputs],
-        "problems": list(report.problems),
-        "notes": list(report.notes),
-        "method": report.method,
-    }
+    facts = plain(report) | {"passed": report.passed, "verdict": report.verdict}
+    for entry, check in zip(facts["inputs"], report.inputs, strict=True):
+        entry |= {"passed": check.passed, "verdict": check.verdict, "ulps": plain(check.ulps)}
+        if maps and check.maps is not None:
+            entry["maps"] = plain(check.maps)
+        if maps and (curve := check.curve()) is not None:
+            entry["curve"] = plain(curve)
+    return dict(facts)
 
 
-def unpack(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with which to make the report again."""
+def unpack(kind: Any, facts: Mapping[str, Any]) -> Any:
+    """Return the report (or another of the dataclasses) that a dictionary was made of."""
     try:
-        return {
-            "function": facts["function"],
-            "mode": facts["mode"],
-            "inputs": tuple(_unpack_input(entry) for entry in facts["inputs"]),
-            "problems": tuple(facts["problems"]),
-            "notes": tuple(facts["notes"]),
-            "method": facts["method"],
-        }
+        known = [f for f in fields(kind) if f.compare]
+        return kind(**{f.name: _READERS.get(str(f.type), _same)(facts[f.name]) for f in known})
     except (KeyError, TypeError) as error:
         raise ValueError(f"This is no gradient check report: {error!r} is missing.") from None
 
 
-def _pack_input(check: InputCheck, maps: bool) -> dict[str, Any]:
-    entry = {key: getattr(check, key) for key in _PLAIN}
-    entry |= {key: _finite(getattr(check, key)) for key in _NUMBERS}
-    entry |= {"passed": check.passed, "verdict": check.verdict, "ulps": _finite(check.ulps)}
-    entry |= {"shape": list(check.shape), "index": _list(check.index), "diagnosis": None}
-    if (found := check.diagnosis) is not None:
-        entry["diagnosis"] = {"name": found.name, "text": found.text, "also": list(found.also)}
-    if maps and check.maps is not None:
-        entry["maps"] = {key: _numbers(value) for key, value in vars(check.maps).items()}
-    if maps and (curve := check.curve()) is not None:
-        entry["curve"] = {key: _numbers(value) for key, value in vars(curve).items()}
-    return entry
+def plain(value: Any) -> Any:
+    """Return dataclasses, arrays and numbers as dictionaries and lists; None if not finite."""
+    if is_dataclass(value):  # what does not count in comparisons (maps, probes) stays behind
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value) if f.compare}
+    if isinstance(value, np.ndarray):
+        return plain(value.astype(np.float64).ravel().tolist())
+    if isinstance(value, (tuple, list)):
+        return [plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
 
 
-def _unpack_input(entry: Mapping[str, Any]) -> InputCheck:
-    numbers: dict[str, Any] = {
-        key: math.nan if entry[key] is None else entry[key] for key in _NUMBERS
-    }
-    if entry["diagnosis"] is not None:
-        found = entry["diagnosis"]
-        numbers["diagnosis"] = Diagnosis(found["name"], found["text"], tuple(found["also"]))
-    shape = tuple(entry["shape"])
-    if "maps" in entry:
-        numbers["maps"] = Maps(
-            **{key: _floats(value).reshape(shape) for key, value in entry["maps"].items()}
-        )
-    if "curve" in entry:
-        curve = _unpack_curve(entry["curve"])
-        numbers["probe"] = lambda: curve
-    return InputCheck(
-        shape=shape, index=_tuple(entry["index"]), **{key: entry[key] for key in _PLAIN}, **numbers
-    )
+def _unpack_input(facts: Mapping[str, Any]) -> InputCheck:
+    check: InputCheck = unpack(InputCheck, facts)
+    if "maps" in facts:
+        flat = vars(unpack(Maps, facts["maps"])).items()
+        check = replace(check, maps=Maps(**{key: a.reshape(check.shape) for key, a in flat}))
+    if "curve" in facts:
+        curve = unpack(StepCurve, facts["curve"])
+        check = replace(check, probe=lambda: curve)
+    return check
 
 
-def _unpack_curve(entry: Mapping[str, Any]) -> StepCurve:
-    values: dict[str, Any] = {
-        key: tuple(_floats(value).tolist()) if isinstance(value, list) else float(_floats(value))
-        for key, value in entry.items()
-        if key != "index"
-    }
-    return StepCurve(index=_tuple(entry["index"]), **values)
+def _same(value: Any) -> Any:
+    return value
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
-
-
-def _numbers(value: Any) -> Any:
-    """Return an array, tuple or number as (lists of) numbers, with None where not finite."""
-    if value is None:
-        return None
-    if np.ndim(value) == 0:
-        return _finite(value)
-    return [_finite(number) for number in np.ravel(value).tolist()]
-
-
-def _floats(value: Any) -> np.ndarray[Any, Any]:
-    return np.array(value, dtype=np.float64)  # None becomes NaN
-
-
-def _list(index: tuple[int, ...] | None) -> list[int] | None:
-    return None if index is None else list(index)
-
-
-def _tuple(index: Any) -> tuple[int, ...] | None:
-    return None if index is None else tuple(int(k) for k in index)
+_READERS: dict[str, Callable[[Any], Any]] = {  # by the type of a field; others stay as they are
+    "float": lambda value: math.nan if value is None else value,
+    "Array": lambda value: np.array(value, np.float64),  # None becomes NaN
+    "tuple[float, ...]": lambda value: tuple(np.array(value, np.float64).tolist()),
+    "tuple[str, ...]": tuple,
+    "tuple[int, ...]": tuple,
+    "tuple[int, ...] | None": lambda value: None if value is None else tuple(value),
+    "tuple[InputCheck, ...]": lambda value: tuple(map(_unpack_input, value)),
+    "Diagnosis | None": lambda value: None if value is None else unpack(Diagnosis, value),
+}

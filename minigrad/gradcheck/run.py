@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minigrad.autograd import Tensor
 from minigrad.gradcheck import properties
 from minigrad.gradcheck.compare import Options, default_rtol
 from minigrad.gradcheck.differences import best_step
-from minigrad.gradcheck.functions import Checkable
+from minigrad.gradcheck.findings import Array
+from minigrad.gradcheck.functions import Checkable, promoted
 from minigrad.gradcheck.report import GradCheckReport
 from minigrad.gradcheck.trial import Trial
-
-Array = NDArray[Any]
 
 
 def run(
@@ -31,44 +28,31 @@ def run(
 ) -> GradCheckReport:
     """Check ``function`` at the arrays ``given``; `gradcheck` documents what is checked."""
     _check_inputs(given, names)
-    arrays = list(given) if options.precision == "given" else [promoted(a) for a in given]
+    arrays = list(given) if options.precision == "given" else promoted(given)
     outputs = function.values(arrays)
-    _check_outputs(outputs)
+    if not outputs:
+        raise TypeError("The function must return at least one output. Received: an empty sequence")
+    for out in outputs:
+        if out.dtype.kind != "f":
+            raise TypeError(
+                f"The function must return floating point numbers. Received: dtype {out.dtype}"
+            )
     problem = _values_problem(outputs, function.values(arrays), options.nondet_tol)
     if problem is not None:  # no slope means anything then
         return GradCheckReport(label, options.mode, (), (problem,))
     trial = Trial(function, arrays, outputs, names, options)
     faults, remarks = trial.faults(given)
-    checks = []
-    for k, array in enumerate(given):
-        if array.dtype.kind == "f":
-            check = replace(trial.check(k, faults.get(k)), dtype=str(array.dtype))
-            checks.append(check)
-    return GradCheckReport(
-        function=label,
-        mode=options.mode,
-        inputs=tuple(checks),
-        notes=(*notes, *_notes(names, given, options), *remarks),
-        method=_method(trial.epsilon, options),
+    checks = tuple(
+        replace(trial.check(k, faults.get(k)), dtype=str(array.dtype))
+        for k, array in enumerate(given)
+        if array.dtype.kind == "f"
     )
-
-
-def as_arrays(inputs: Any) -> list[Array]:
-    """Return the inputs as a list of arrays; one tensor, array or number counts as one input."""
-    parts = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    return [part.numpy() if isinstance(part, Tensor) else np.array(part) for part in parts]
-
-
-def promoted(array: Array) -> Array:
-    """Return floating point numbers as float64, anything else as it is."""
-    return array.astype(np.float64) if array.dtype.kind == "f" else array
+    notes = (*notes, *_notes(names, given, options), *remarks)
+    method = _method(trial.epsilon, options)
+    return GradCheckReport(label, options.mode, checks, notes=notes, method=method)
 
 
 def _check_inputs(given: Sequence[Array], names: Sequence[str]) -> None:
-    if len(names) != len(given):
-        raise ValueError(
-            f"names must name each input. Expected {len(given)}, received {len(names)}: {names!r}"
-        )
     if not any(array.dtype.kind == "f" for array in given):
         raise TypeError(
             "gradcheck needs at least one floating point input to check. "
@@ -83,16 +67,6 @@ def _check_inputs(given: Sequence[Array], names: Sequence[str]) -> None:
             raise ValueError(
                 f"Slopes can be measured at finite values only. Received: '{name}' holding NaN or "
                 f"infinite values"
-            )
-
-
-def _check_outputs(outputs: Sequence[Array]) -> None:
-    if not outputs:
-        raise TypeError("The function must return at least one output. Received: an empty sequence")
-    for out in outputs:
-        if out.dtype.kind != "f":
-            raise TypeError(
-                f"The function must return floating point numbers. Received: dtype {out.dtype}"
             )
 
 
@@ -124,20 +98,20 @@ def _method(epsilon: float, options: Options) -> str:
 
 
 def _notes(names: Sequence[str], given: Sequence[Array], options: Options) -> list[str]:
+    kept = options.precision == "given"
+    remarks: dict[str, Callable[[Array, bool], Any]] = {
+        "compared in float64, to which {} was converted": (
+            lambda a, real: real and a.itemsize != 8 and not kept
+        ),
+        "no gradient for {} (integers or booleans)": lambda a, real: not real,
+        "nothing to compare for {} (no elements)": lambda a, real: a.size == 0,
+        "all numbers in {} are equal, which hides what is in a wrong place": (
+            lambda a, real: real and a.ndim > 1 and a.size > 1 and np.ptp(a) == 0
+        ),
+    }
     notes = []
-
-    def those(condition: Any) -> str:
-        return ", ".join(n for n, a in zip(names, given, strict=True) if condition(a))
-
-    converted = those(lambda a: a.dtype.kind == "f" and a.itemsize != 8)
-    if converted and options.precision == "float64":
-        notes.append(f"compared in float64, to which {converted} was converted")
-    if ignored := those(lambda a: a.dtype.kind != "f"):
-        notes.append(f"no gradient for {ignored} (integers or booleans)")
-    if empty := those(lambda a: a.size == 0):
-        notes.append(f"nothing to compare for {empty} (no elements)")
-    if uniform := those(
-        lambda a: a.dtype.kind == "f" and a.ndim > 1 and a.size > 1 and np.ptp(a) == 0
-    ):
-        notes.append(f"all numbers in {uniform} are equal, which hides what is in a wrong place")
+    for text, applies in remarks.items():
+        pairs = zip(names, given, strict=True)
+        if those := [name for name, a in pairs if applies(a, a.dtype.kind == "f")]:
+            notes.append(text.format(", ".join(those)))
     return notes

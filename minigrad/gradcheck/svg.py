@@ -17,8 +17,9 @@ _BLUE, _RED, _GREY, _INK = "#0072B2", "#B22222", "#8a8a8a", "#333"
 def step_diagram(curve: StepCurve) -> str:
     """Return error against step: truncation falls with the step, rounding grows as it shrinks."""
     size = abs(curve.best) or 1.0
-    errors = [max(e / size, 1e-18) for e in curve.errors]
-    rounding = [max(e / size, 1e-18) for e in curve.rounding]
+    errors, rounding = (
+        [max(e / size, 1e-18) for e in values] for values in (curve.errors, curve.rounding)
+    )
     gap = abs(curve.analytic - curve.best) / size
     finite = [e for e in (*errors, *rounding) if 0.0 < e < math.inf]
     if not finite:
@@ -43,20 +44,20 @@ def step_diagram(curve: StepCurve) -> str:
 
     parts = [
         _axes("step", "relative error of the difference"),
-        *_ticks([(down(10.0**k), f"1e{k}") for k in range(low, high + 1, 1 + (high - low) // 5)]),
-        *_marks([(across(10.0**k), f"1e{k}") for k in range(math.ceil(last), int(first) + 1, 3)]),
+        *_scales(
+            [(down(10.0**k), f"1e{k}") for k in range(low, high + 1, 1 + (high - low) // 5)],
+            [(across(10.0**k), f"1e{k}") for k in range(math.ceil(last), int(first) + 1, 3)],
+        ),
         line(rounding, _GREY, 'stroke-dasharray="3 3"'),
         line(errors, _BLUE, 'stroke-width="1.8"'),
-        f'<line x1="{across(curve.chosen):.1f}" x2="{across(curve.chosen):.1f}" y1="{_TOP}" '
-        f'y2="{_HEIGHT - _BOTTOM}" stroke="{_INK}" stroke-dasharray="1 3"/>',
+        f'<path d="M{across(curve.chosen):.1f} {_TOP}V{_HEIGHT - _BOTTOM}" stroke="{_INK}" '
+        'stroke-dasharray="1 3"/>',
         _text(across(curve.chosen) + 3, _TOP + 8, "step taken", _INK),
     ]
     if gap > 10.0**low:
-        y = down(gap)
-        parts.append(
-            f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{_RED}"/>'
-        )
-        parts.append(_text(_WIDTH - _RIGHT - 2, y - 3, "the gradient", _RED, "end"))
+        y, right = down(gap), _WIDTH - _RIGHT
+        parts.append(f'<path d="M{_LEFT} {y:.1f}H{right}" stroke="{_RED}"/>')
+        parts.append(_text(right - 2, y - 3, "the gradient", _RED, "end"))
     return _svg(parts)
 
 
@@ -66,10 +67,8 @@ def histogram(ulps: Array) -> str:
     if not finite.size:
         return ""
     level = np.log10(np.maximum(finite, 0.1)).ravel()
-    low, high = (
-        math.floor(level.min()),
-        max(math.floor(level.max()) + 1, math.floor(level.min()) + 6),
-    )
+    low = math.floor(level.min())
+    high = max(math.floor(level.max()) + 1, low + 6)
     edges = np.linspace(low, high, 2 * (high - low) + 1)
     counts, _ = np.histogram(level, edges)
     most = int(counts.max())
@@ -86,7 +85,7 @@ def histogram(ulps: Array) -> str:
         for k in range(low, high + 1, 1 + (high - low) // 7)
     ]
     scale = [(_HEIGHT - _BOTTOM, "0"), (float(_TOP), str(most))]
-    return _svg([_axes("error in ULPs", "elements"), *_ticks(scale), *_marks(ticks), *bars])
+    return _svg([_axes("error in ULPs", "elements"), *_scales(scale, ticks), *bars])
 
 
 def _svg(parts: Sequence[str]) -> str:
@@ -111,9 +110,7 @@ def _axes(across: str, down: str) -> str:
     )
 
 
-def _ticks(ticks: Sequence[tuple[float, str]]) -> list[str]:
-    return [_text(_LEFT - 4, y + 3, label, _INK, "end") for y, label in ticks]
-
-
-def _marks(marks: Sequence[tuple[float, str]]) -> list[str]:
-    return [_text(x, _HEIGHT - _BOTTOM + 12, label, _INK, "middle") for x, label in marks]
+def _scales(down: Sequence[tuple[float, str]], across: Sequence[tuple[float, str]]) -> list[str]:
+    """Return the numbers beside both axes."""
+    beside = [_text(_LEFT - 4, y + 3, label, _INK, "end") for y, label in down]
+    return beside + [_text(x, _HEIGHT - _BOTTOM + 12, n, _INK, "middle") for x, n in across]

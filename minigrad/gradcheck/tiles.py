@@ -5,14 +5,10 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minigrad.gradcheck.findings import Maps
-
-Array = NDArray[Any]
+from minigrad.gradcheck.findings import Array, Maps
 
 KINK = (240, 200, 60)
 _GOOD = np.array([(236, 243, 249), (0, 114, 178)])  # error far below, and at the tolerance
@@ -23,12 +19,7 @@ _DECADES = 4.0
 def lay_out(values: Array, name: str = "") -> tuple[Array, str]:
     """Return a matrix with NaN in the gaps between tiles, and what is what in it.
 
-    Parameters
-    ----------
-    values : array
-        Of any shape.
-    name : str
-        A name with "kernel" in it tells (height, width, channels, filters) from images.
+    A name with "kernel" in it tells (height, width, channels, filters) from images.
 
     Examples
     --------
@@ -99,11 +90,10 @@ def _is_kernel(shape: tuple[int, ...], name: str) -> bool:
 
 def _wrapped(a: Array) -> Array:
     """Return a vector as a row, or as several where it is long."""
-    width = a.size if a.size <= 40 else max(40, int(np.ceil(np.sqrt(4 * a.size))))
-    rows = max(1, -(-a.size // max(1, width)))
-    full = np.full(rows * max(1, width), np.nan)
-    full[: a.size] = a
-    return full.reshape(rows, -1)
+    width = max(1, a.size if a.size <= 40 else max(40, int(np.ceil(np.sqrt(4 * a.size)))))
+    full = np.full((max(1, -(-a.size // width)), width), np.nan)
+    full.flat[: a.size] = a
+    return full
 
 
 def _grid(a: Array) -> Array:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.gradcheck import narrow, properties
 from minigrad.gradcheck.compare import (
@@ -16,18 +15,15 @@ from minigrad.gradcheck.compare import (
     Judge,
     Options,
     directions,
-    elements,
     random_like,
+    step_curve,
 )
-from minigrad.gradcheck.curve import step_curve
 from minigrad.gradcheck.diagnose import diagnose
-from minigrad.gradcheck.differences import Differences, scales
-from minigrad.gradcheck.findings import VERDICTS, Diagnosis, InputCheck, Maps
-from minigrad.gradcheck.functions import Checkable
+from minigrad.gradcheck.differences import Differences, elements, largest, scales
+from minigrad.gradcheck.findings import VERDICTS, Array, Diagnosis, InputCheck, Maps
+from minigrad.gradcheck.functions import Checkable, on_floats
 from minigrad.gradcheck.properties import Fault, Faults
 from minigrad.gradcheck.suspect import Suspect
-
-Array = NDArray[Any]
 
 _ELSEWHERE = 8  # elements that are checked at other points
 _SCATTERED = 8  # points at which the rounding errors of a gradient are looked at
@@ -37,17 +33,7 @@ _DIAGNOSED = 20_000  # numbers at most in a gradient that gets a diagnosis
 
 
 class Trial:
-    """A function and its gradient at one point, with a random upstream gradient.
-
-    Attributes
-    ----------
-    epsilon : float
-        The rounding unit of the computation.
-    upstream : list of arrays
-        One for each output.
-    gradients : list of arrays or None
-        What is on trial.
-    """
+    """A function and its gradient at one point, with a random upstream gradient."""
 
     def __init__(
         self,
@@ -62,51 +48,43 @@ class Trial:
         floats = [a for a in (*arrays, *outputs) if a.dtype.kind == "f"]
         self.epsilon = max(float(np.finfo(a.dtype).eps) for a in floats)
         self.upstream = random_upstream(outputs, options.seed)
+        self.gradients = function.gradients(arrays, self.upstream)
         self._rng = np.random.default_rng(options.seed)
-        self.gradients, self._repetition = properties.repetition_faults(
-            function, arrays, self.upstream, names, options.nondet_tol
-        )
 
     def faults(self, given: Sequence[Array]) -> tuple[Faults, list[str]]:
         """Return what is wrong with each input's gradient without measuring, and notes."""
-        forms: Faults = {}
-        for k, array in enumerate(self.arrays):
-            if array.dtype.kind == "f":
-                fault = properties.form_fault(self.names[k], self.gradients[k], array)
-                forms |= {} if fault is None else {k: fault}
-        basic = (self.function, self.arrays, self.upstream)
-        linear = properties.upstream_faults(*basic, self.gradients, self._own_noise)
-        loose, remarks = properties.layout_faults(*basic, self.gradients, self._own_noise)
-        if all(a.dtype == b.dtype for a, b in zip(given, self.arrays, strict=True)):
-            narrowed: Faults = {}
-        else:
-            narrowed = narrow.faults(
-                self.function, given, self.arrays, self.upstream, self.gradients, self.names
-            )
-        changed = properties.change_faults(self.function, self.names)
+        repeated = properties.repetition_faults(self)  # first: right behind the first call
+        forms = {
+            k: fault
+            for k, array in enumerate(self.arrays)
+            if array.dtype.kind == "f"
+            and (fault := properties.form_fault(self.names[k], self.gradients[k], array))
+        }
+        linear = properties.upstream_faults(self)
+        loose, remarks = properties.layout_faults(self)
+        same = all(a.dtype == b.dtype for a, b in zip(given, self.arrays, strict=True))
+        narrowed = {} if same else narrow.faults(self, given)
         # What comes later is said first.
-        faults = changed | loose | linear | narrowed | self._repetition | forms
-        return faults, remarks
+        changed = properties.change_faults(self)
+        return changed | loose | linear | narrowed | repeated | forms, remarks
 
     def check(self, k: int, fault: Fault | None) -> InputCheck:
         """Compare the gradient of input ``k`` with slopes, and report what is found."""
-        x, options = self.arrays[k], self.options
-        gradient = self.gradients[k]
-        comparable = (
-            gradient is not None and gradient.shape == x.shape and np.isfinite(gradient).all()
-        )
+        x, options, gradient = self.arrays[k], self.options, self.gradients[k]
         where = directions(x, options.mode, self._rng)
-        if not comparable or not where:
-            return self._unmeasured(k, fault)
-        differences = self.differences(k)
-        judge = Judge(gradient, x, differences, options)
+        comparable = gradient is not None and gradient.shape == x.shape
+        if not comparable or not np.isfinite(gradient).all() or not where:
+            nan, fault = math.nan, fault or Fault(None)
+            check = InputCheck(self.names[k], x.shape, str(x.dtype), None, nan, nan, nan, nan, 0)
+            return replace(check, problem=fault.problem, diagnosis=fault.diagnosis)
+        differences = self.differences(k, self.arrays, self.outputs)
+        judge = Judge(gradient, differences, options)
         found = judge.compare(where)
         if any(one.verdict == "fail" for one in found):
-            judge = Judge(gradient, x, differences, options, self._own_noise(k))
+            judge = Judge(gradient, differences, options, self.noise(k))
             found = judge.compare(where)
-        if self.function.composed and any(
-            one.verdict == "fail" and one.kink is not None for one in found
-        ):
+        wrong_kinks = [one for one in found if one.verdict == "fail" and one.kink is not None]
+        if self.function.composed and wrong_kinks:
             found = self._excused(k, found)
         joint = None if self.function.composed else judge.together(found)
         judged = found if joint is None else [*found, joint]
@@ -118,7 +96,9 @@ class Trial:
         if fault is not None and (problem is None or fault.diagnosis is not None):
             problem, diagnosis = fault.problem, fault.diagnosis
         elif problem is not None and not (worst.kink or joint) and x.size <= _DIAGNOSED:
-            diagnosis = self.diagnosis(k)
+            diagnosis = diagnose(Suspect(gradient, differences, self.names))
+        slopes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
+        steepest = max(slopes, default=0.0) or math.nan
         return InputCheck(
             name=self.names[k],
             shape=x.shape,
@@ -131,13 +111,14 @@ class Trial:
             checks=len(found),
             problem=problem,
             kinks=sum(one.verdict == "kink" for one in found),
-            resolution=_resolution(found),
+            resolution=max(one.tolerance for one in found) / steepest,
             diagnosis=diagnosis,
             maps=_maps(found, x.shape) if options.mode == "full" else None,
             probe=lambda: step_curve(differences, worst, options.step),
         )
 
-    def _own_noise(self, k: int) -> Array:
+    def noise(self, k: int) -> Array:
+        """Return what rounding does to each element of a gradient."""
         return self._noise(k, self.arrays, self.gradients)
 
     def _noise(self, k: int, arrays: Sequence[Array], gradients: Sequence[Any]) -> Array:
@@ -146,27 +127,24 @@ class Trial:
         What cancels inside a function leaves rounding errors in its gradient; they change wildly
         from one point to the next, which a mistake does not.
         """
-        gradient, most = gradients[k], np.zeros(arrays[k].shape)
+        gradient, most, scale = gradients[k], np.zeros(arrays[k].shape), scales(arrays[k])
         for _ in range(_SCATTERED):
-            moved = [
-                np.asarray(a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), a.dtype)
-                if a.dtype.kind == "f"
-                else a
-                for a in arrays
-            ]
-            again = self._gradients_at(moved)
+            moved = on_floats(
+                lambda a: a * (1.0 + self.epsilon * self._rng.integers(-4, 5, a.shape)), arrays
+            )
+            again = self.gradients_at(moved)
             if again is not None and properties.form_fault("", again[k], gradient) is None:
                 most = np.maximum(most, np.abs(again[k] - gradient))
         influences = [
-            float(np.abs(g).max(initial=0.0) * scales(a).max(initial=0.0))
+            largest(g) * largest(scales(a))
             for g, a in zip(gradients, arrays, strict=True)
             if properties.form_fault("", g, a) is None
         ]
         influence = max(influences, default=0.0)
         pairs = zip(self.outputs, self.upstream, strict=True)  # as large as what may cancel
-        largest = max(influence, *(float(np.abs(o * u).max(initial=0.0)) for o, u in pairs))
-        least, cap = _LEAST_SCATTER * self.epsilon * largest, _MOST_SCATTER * influence
-        scale = scales(arrays[k])
+        least = max(influence, largest(*(out * up for out, up in pairs)))
+        least *= _LEAST_SCATTER * self.epsilon
+        cap = _MOST_SCATTER * influence
         return np.asarray(np.maximum(np.minimum(8 * _SCATTERED * most, cap / scale), least / scale))
 
     def _excused(self, k: int, found: list[Comparison]) -> list[Comparison]:
@@ -180,7 +158,7 @@ class Trial:
             for one in found
         ]
 
-    def _gradients_at(self, arrays: Sequence[Array]) -> list[Any] | None:
+    def gradients_at(self, arrays: Sequence[Array]) -> list[Any] | None:
         """Return the gradients at other inputs, or None if they cannot be computed."""
         found: list[Any] | None = properties.attempt(
             lambda: self.function.gradients(arrays, self.upstream)
@@ -206,55 +184,23 @@ class Trial:
         outputs = properties.attempt(lambda: self.function.values(arrays))
         if outputs is None or [o.shape for o in outputs] != [o.shape for o in self.outputs]:
             return None
-        gradients = self._gradients_at(arrays)
+        gradients = self.gradients_at(arrays)
         if gradients is None or properties.form_fault("", gradients[k], arrays[k]) is not None:
             return None
         if not all(np.isfinite(out).all() for out in outputs):
             return None
-        differences = self._differences_at(k, arrays, outputs)
-        places = elements(arrays[k])
-        where = [places[i] for i in some if isinstance(i, int)][:_ELSEWHERE]
-        found = Judge(gradients[k], arrays[k], differences, self.options).compare(where)
+        differences = self.differences(k, arrays, outputs)
+        where = elements(arrays[k], [i for i in some if isinstance(i, int)][:_ELSEWHERE])
+        found = Judge(gradients[k], differences, self.options).compare(where)
         if any(one.verdict == "fail" for one in found):
             noise = self._noise(k, arrays, gradients)
-            found = Judge(gradients[k], arrays[k], differences, self.options, noise).compare(where)
+            found = Judge(gradients[k], differences, self.options, noise).compare(where)
         return next((one.complaint() for one in found if one.verdict == "fail"), None)
 
-    def diagnosis(self, k: int) -> Diagnosis | None:
-        """Return what the wrong gradient of input ``k`` is."""
-        suspect = Suspect(
-            k,
-            self.gradients[k],
-            self.function.values,
-            self.arrays,
-            self.names,
-            self.upstream,
-            self.outputs,
-            self.epsilon,
-        )
-        return diagnose(suspect)
-
-    def differences(self, k: int) -> Differences:
-        """Return what measures slopes as input ``k`` moves."""
-        return self._differences_at(k, self.arrays, self.outputs)
-
-    def _differences_at(
-        self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]
-    ) -> Differences:
-        before, after = arrays[:k], arrays[k + 1 :]
-        return Differences(
-            lambda moved: self.function.values([*before, moved, *after]),
-            arrays[k],
-            self.upstream,
-            outputs,
-            self.epsilon,
-        )
-
-    def _unmeasured(self, k: int, fault: Fault | None) -> InputCheck:
-        nan, x = math.nan, self.arrays[k]
-        problem, diagnosis = (None, None) if fault is None else (fault.problem, fault.diagnosis)
-        check = InputCheck(self.names[k], x.shape, str(x.dtype), None, nan, nan, nan, nan, 0)
-        return replace(check, problem=problem, diagnosis=diagnosis)
+    def differences(self, k: int, arrays: Sequence[Array], outputs: Sequence[Array]) -> Differences:
+        """Return what measures slopes at some inputs as input ``k`` moves."""
+        evaluate = self.function.values
+        return Differences(evaluate, arrays, k, self.upstream, outputs, self.epsilon)
 
 
 def random_upstream(outputs: Sequence[Array], seed: int) -> list[Array]:
@@ -264,19 +210,7 @@ def random_upstream(outputs: Sequence[Array], seed: int) -> list[Array]:
 
 
 def _maps(found: Sequence[Comparison], shape: tuple[int, ...]) -> Maps:
-    def shaped(values: list[Any]) -> Array:
-        return np.array(values).reshape(shape)
-
-    return Maps(
-        analytic=shaped([one.analytic for one in found]),
-        numeric=shaped([one.slope.value for one in found]),
-        tolerance=shaped([one.tolerance for one in found]),
-        verdict=shaped([VERDICTS.index(one.verdict) for one in found]),
-    )
-
-
-def _resolution(found: Sequence[Comparison]) -> float:
-    """Return the largest tolerance relative to the largest slope."""
-    slopes = [abs(one.slope.value) for one in found if math.isfinite(one.slope.value)]
-    largest = max(slopes, default=0.0)
-    return max(one.tolerance for one in found) / largest if largest else math.nan
+    rows = [
+        (one.analytic, one.slope.value, one.tolerance, VERDICTS.index(one.verdict)) for one in found
+    ]
+    return Maps(*(np.array(column).reshape(shape) for column in zip(*rows, strict=True)))

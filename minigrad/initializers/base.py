@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry
 from minigrad.random import check_seed, generator
 
@@ -107,7 +108,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
         sizes = (None,)
     if all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0 for n in sizes):
         return tuple(int(n) for n in sizes)
-    raise ValueError(f"The shape of a weight must be integers >= 0. Received: shape={shape!r}")
+    raise ValueError(f"The shape of a weight must be integers >= 0. Received: shape={brief(shape)}")
 
 
 def checked_dtype(dtype: Any, kinds: str) -> np.dtype[Any]:
@@ -117,5 +118,5 @@ def checked_dtype(dtype: Any, kinds: str) -> np.dtype[Any]:
     except TypeError:
         kind = np.dtype(object)
     if kind.kind not in kinds:
-        raise ValueError(f"A weight needs a numeric dtype. Received: dtype={dtype!r}")
+        raise ValueError(f"A weight needs a numeric dtype. Received: dtype={brief(dtype)}")
     return kind

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import number
 from minigrad.autograd import Tensor
 from minigrad.initializers.base import Array, Initializer, checked_dtype, checked_shape, register
@@ -77,7 +78,7 @@ class Constant(Initializer):
         if array.dtype.kind not in "fiub":
             raise ValueError(
                 f"The `value` argument must be a number or an array of numbers. "
-                f"Received: value={value!r}"
+                f"Received: value={brief(value)}"
             )
         self.value = array.item() if array.ndim == 0 else array
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import number
 from minigrad.initializers.base import Array, RandomInitializer, register
 from minigrad.initializers.draws import truncated_normal
@@ -240,7 +241,9 @@ def compute_fans(shape: tuple[int, ...], *, per_filter: bool = False) -> tuple[i
 def _one_of(value: Any, name: str, allowed: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in allowed:
         return value
-    raise ValueError(f"The `{name}` argument must be one of {allowed}. Received: {name}={value!r}")
+    raise ValueError(
+        f"The `{name}` argument must be one of {allowed}. Received: {name}={brief(value)}"
+    )
 
 
 register(VarianceScaling, "VarianceScalingV2")

@@ -176,13 +176,11 @@ def _common_dtype(operation: str, arrays: tuple[Array | None, ...]) -> np.dtype[
     """Return the dtype that all arrays share; raise TypeError where there is none or it is odd."""
     dtypes = [array.dtype for array in arrays if array is not None]
     first = dtypes[0]
-    for dtype in dtypes:
-        if dtype is not first and dtype != first:
-            names = ", ".join(str(dtype) for dtype in dtypes)
-            raise TypeError(
-                f"{operation} needs arrays of one dtype; convert them with astype(). "
-                f"Received: {names}"
-            )
+    if dtypes.count(first) < len(dtypes):
+        names = ", ".join(map(str, dtypes))
+        raise TypeError(
+            f"{operation} needs arrays of one dtype; convert them with astype(). Received: {names}"
+        )
     if first not in _COMPILED and first.kind not in "iuc":
         raise TypeError(
             f"{operation} computes in float32 or float64 (and in integers or complex numbers on "

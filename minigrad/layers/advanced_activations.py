@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import _validate, activations
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -145,7 +146,9 @@ class Softmax(_Elementwise):
         if not axes or any(
             not isinstance(part, (int, np.integer)) or isinstance(part, bool) for part in axes
         ):
-            raise TypeError(f"axis must be an integer or a list of them. Received: axis={axis!r}")
+            raise TypeError(
+                f"axis must be an integer or a list of them. Received: axis={brief(axis)}"
+            )
         self.axis = [int(part) for part in axes] if several else int(axis)
         super().__init__(**kwargs)
         self.input_spec = InputSpec(min_ndim=2)

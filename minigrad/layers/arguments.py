@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minigrad import activations, constraints, initializers, regularizers
+from minigrad._brief import brief
 from minigrad.layers.shapes import Shape, to_shape
 
-__all__ = ["flag", "full_input_shape", "plain", "resolve"]
+__all__ = ["flag", "full_input_shape", "names_in", "plain", "resolve", "resolved", "spread"]
 
 # The last word of an argument's name says what it takes.
 _KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -46,6 +48,40 @@ def resolve(layer: Any, **identifiers: Any) -> None:
         setattr(layer, name, found)
 
 
+def names_in(constructor: Callable[..., None]) -> tuple[str, ...]:
+    """Return the names of a constructor's arguments, without ``self`` and ``**kwargs``."""
+    parameters = inspect.signature(constructor).parameters.values()
+    return tuple(p.name for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD)
+
+
+def spread(found: dict[str, Any], *taken: str) -> dict[str, Any]:
+    """Return the arguments of a constructor that begins with it, from its ``locals()``.
+
+    The constructors of Keras have up to 19 arguments, most of which only go on to the base class.
+    Their names stand in the signature; here they need not be written again.
+
+    Parameters
+    ----------
+    found : dict
+        ``locals()``, with further ones in ``kwargs``.
+    *taken : str
+        The names of those that the constructor needs itself.
+    """
+    given = {name: found[name] for name in found if name not in ("self", "__class__", "kwargs")}
+    return {name: given[name] for name in given if name not in taken} | dict(found["kwargs"])
+
+
+def resolved(layer: Any, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Set attributes as `resolve` does for the identifiers in there, and return the others.
+
+    The activity regularizer is one of the others: all layers have it.
+    """
+    known = [n for n in layer._arguments if n in arguments and n != "activity_regularizer"]
+    own = {name: arguments[name] for name in known if name.rpartition("_")[2] in _KINDS}
+    resolve(layer, **own)
+    return {name: arguments[name] for name in arguments if name not in own}
+
+
 def plain(name: str, value: Any) -> Any:
     """Return the value of an argument as it appears in a configuration."""
     kind = _KINDS.get(name.rpartition("_")[2])
@@ -61,7 +97,9 @@ def flag(value: Any, name: str) -> bool:
         Unless it is a bool already: 'no' and None say something else than they mean.
     """
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"The `{name}` argument must be True or False. Received: {name}={value!r}")
+        raise TypeError(
+            f"The `{name}` argument must be True or False. Received: {name}={brief(value)}"
+        )
     return bool(value)
 
 

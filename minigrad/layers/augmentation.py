@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config, ops, random
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.base import Layer
@@ -84,7 +85,9 @@ class Resampling(Augmentation):
         if isinstance(fill_value, bool) or not isinstance(
             fill_value, (int, float, np.integer, np.floating)
         ):
-            raise ValueError(f"fill_value must be a number. Received: fill_value={fill_value!r}")
+            raise ValueError(
+                f"fill_value must be a number. Received: fill_value={brief(fill_value)}"
+            )
         self.fill_value = float(fill_value)
         super().__init__(seed, data_format, **kwargs)
 
@@ -148,7 +151,7 @@ def choice(value: Any, name: str, among: tuple[str, ...]) -> str:
     if isinstance(value, str) and value in among:
         return value
     words = ", ".join(map(repr, among))
-    raise ValueError(f"{name} must be one of {words}. Received: {name}={value!r}")
+    raise ValueError(f"{name} must be one of {words}. Received: {name}={brief(value)}")
 
 
 def bounds(value: Any, name: str) -> tuple[float, float]:
@@ -162,7 +165,8 @@ def bounds(value: Any, name: str) -> tuple[float, float]:
     pair = value if isinstance(value, (tuple, list)) else (-value, value) if _real(value) else ()
     if len(pair) != 2 or not all(map(_real, pair)) or pair[0] > pair[1]:
         raise ValueError(
-            f"{name} must be a number >= 0 or a pair (lower, upper). Received: {name}={value!r}"
+            f"{name} must be a number >= 0 or a pair (lower, upper). "
+            f"Received: {name}={brief(value)}"
         )
     return float(pair[0]), float(pair[1])
 

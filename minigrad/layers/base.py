@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from minigrad import config, ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, move, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.arguments import flag, full_input_shape, plain, resolve
@@ -255,13 +256,13 @@ class Layer(Weights):
             if word not in self._call_words and not self._call_takes_any:
                 raise TypeError(
                     f"Calling {type(self).__name__} takes no keyword argument {word!r}. "
-                    f"Received: {word}={kwargs[word]!r}"
+                    f"Received: {word}={brief(kwargs[word])}"
                 )
         if holds_symbols(inputs):
             if args:
                 raise TypeError(
                     f"Further arguments of layer {self.name!r} must be given by name when it is "
-                    f"called on symbols. Received: {args!r}"
+                    f"called on symbols. Received: {brief(args)}"
                 )
             if training is not None:
                 kwargs["training"] = training
@@ -375,7 +376,7 @@ class Layer(Weights):
             advice = self._advice.get(word, "")
             raise TypeError(
                 f"{type(self).__name__} got an unexpected keyword argument {word!r}. "
-                f"{advice + ' ' if advice else ''}Received: {word}={kwargs[word]!r}"
+                f"{advice + ' ' if advice else ''}Received: {word}={brief(kwargs[word])}"
             )
 
 

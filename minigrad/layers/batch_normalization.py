@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import flag, resolve
 from minigrad.layers.base import Layer, Parameter
@@ -141,7 +142,7 @@ class BatchNormalization(Layer):
         self.momentum = _number(momentum, "momentum", 0.0, 1.0)
         self.epsilon = _number(epsilon, "epsilon", 0.0, math.inf)
         if self.epsilon == 0.0:
-            raise ValueError(f"epsilon must be greater than 0. Received: epsilon={epsilon!r}")
+            raise ValueError(f"epsilon must be greater than 0. Received: epsilon={brief(epsilon)}")
         self.center = flag(center, "center")
         self.scale = flag(scale, "scale")
         resolve(
@@ -186,12 +187,14 @@ class BatchNormalization(Layer):
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
-    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
-        """Return the normalized inputs; in training, move the averages."""
+    def call(self, inputs: Tensor, training: bool = False, relu: bool = False) -> Tensor:
+        """Return the normalized inputs, after ReLU if that is asked for; move the averages."""
         axis = self._at(inputs.shape)
         if training and self.trainable and inputs.size:
             others = tuple(i for i in range(inputs.ndim) if i != axis)
-            result = ops.batch_normalization(inputs, self.gamma, self.beta, others, self.epsilon)
+            result = ops.batch_normalization(
+                inputs, self.gamma, self.beta, others, self.epsilon, "relu" if relu else None
+            )
             self._move(self.moving_mean, result.mean)
             self._move(self.moving_variance, result.variance)
             return result.output
@@ -203,7 +206,7 @@ class BatchNormalization(Layer):
             offset = offset + self.beta
         along = tuple(-1 if i == axis else 1 for i in range(inputs.ndim))
         outputs: Tensor = inputs * scale.reshape(along) + offset.reshape(along)
-        return outputs
+        return ops.relu(outputs) if relu else outputs
 
     def _move(self, average: Parameter, statistic: Tensor) -> None:
         kept = self.momentum * average.data
@@ -226,7 +229,7 @@ def _axis(value: Any) -> int:
         value = value[0]
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return int(value)
-    raise ValueError(f"axis must be one integer. Received: axis={value!r}")
+    raise ValueError(f"axis must be one integer. Received: axis={brief(value)}")
 
 
 def _number(value: Any, name: str, low: float, high: float) -> float:
@@ -234,7 +237,7 @@ def _number(value: Any, name: str, low: float, high: float) -> float:
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not real or not low <= value <= high or value == math.inf:
         raise ValueError(
-            f"{name} must be a number from {low} to {high}. Received: {name}={value!r}"
+            f"{name} must be a number from {low} to {high}. Received: {name}={brief(value)}"
         )
     return float(value)
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from minigrad import _validate, ops
 from minigrad.autograd import Tensor
+from minigrad.layers.arguments import names_in, spread
 from minigrad.layers.base import Parameter
 from minigrad.layers.conv_base import ConvBase
 from minigrad.layers.conversion import Separation, separated
@@ -80,24 +81,6 @@ class Conv2D(ConvBase):
     kernel_constraint: Any
 
     _operation = "conv2d"
-    _arguments: ClassVar[tuple[str, ...]] = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "groups",
-        "activation",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
     _advice: ClassVar[dict[str, str]] = {
         "depth_multiplier": "That is an argument of SeparableConv2D and DepthwiseConv2D."
     }
@@ -122,31 +105,16 @@ class Conv2D(ConvBase):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        arguments = spread(locals(), "filters", "groups")
         self.filters = _validate.positive_int(filters, "filters")
         self.groups = _validate.positive_int(groups, "groups")
         if self.filters % self.groups:
             raise ValueError(
                 f"groups must divide filters. Received: groups={groups}, filters={filters}"
             )
-        super().__init__(
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            use_bias=use_bias,
-            identifiers={
-                "activation": activation,
-                "kernel_initializer": kernel_initializer,
-                "bias_initializer": bias_initializer,
-                "kernel_regularizer": kernel_regularizer,
-                "bias_regularizer": bias_regularizer,
-                "kernel_constraint": kernel_constraint,
-                "bias_constraint": bias_constraint,
-            },
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(**arguments)
+
+    _arguments: ClassVar[tuple[str, ...]] = names_in(__init__)
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel and the bias; see `Layer.build`."""

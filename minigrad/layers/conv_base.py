@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from minigrad import _validate, config
-from minigrad.layers.arguments import flag, resolve
+from minigrad.layers.arguments import flag, resolved
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.images import channel_axis, image_shape, image_size, window_output
 from minigrad.layers.shapes import InputSpec, Shape, known, to_shape
@@ -36,8 +35,6 @@ class ConvBase(Layer):
         data_format: Any,
         dilation_rate: Any,
         use_bias: Any,
-        identifiers: Mapping[str, Any],
-        activity_regularizer: Any,
         **kwargs: Any,
     ) -> None:
         self.kernel_size = _validate.pair(kernel_size, "kernel_size")
@@ -52,8 +49,7 @@ class ConvBase(Layer):
                 f"axes (mg.ops.{self._operation} computes it). "
                 f"Received: strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
-        resolve(self, **identifiers)
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**resolved(self, kwargs))
         self.input_spec = InputSpec(ndim=4)
 
     @property

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from minigrad import _validate, ops
 from minigrad.autograd import Tensor
-from minigrad.layers.arguments import flag, resolve
+from minigrad.layers.arguments import flag, names_in, resolved, spread
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.registry import register
 from minigrad.layers.shapes import InputSpec, Shape, known, to_shape
@@ -73,19 +73,6 @@ class Dense(Layer):
     kernel_constraint: Any
     bias_constraint: Any
 
-    _arguments: ClassVar[tuple[str, ...]] = (
-        "units",
-        "activation",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
-
     def __init__(
         self,
         units: int,
@@ -100,20 +87,13 @@ class Dense(Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        arguments = spread(locals(), "units", "use_bias")
         self.units = _validate.positive_int(units, "units")
         self.use_bias = flag(use_bias, "use_bias")
-        resolve(
-            self,
-            activation=activation,
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**resolved(self, arguments))
         self.input_spec = InputSpec(min_ndim=2)
+
+    _arguments: ClassVar[tuple[str, ...]] = names_in(__init__)
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel and the bias; see `Layer.build`."""

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from minigrad import ops
 from minigrad.autograd import Tensor
+from minigrad.layers.arguments import names_in, spread
 from minigrad.layers.depthwise_base import DepthwiseBase
 from minigrad.layers.registry import register
 
@@ -78,23 +79,6 @@ class DepthwiseConv2D(DepthwiseBase):
     [(3, 3, 3, 2), (6,)]
     """
 
-    _arguments: ClassVar[tuple[str, ...]] = (
-        "kernel_size",
-        "strides",
-        "padding",
-        "depth_multiplier",
-        "data_format",
-        "dilation_rate",
-        "activation",
-        "use_bias",
-        "depthwise_initializer",
-        "bias_initializer",
-        "depthwise_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "depthwise_constraint",
-        "bias_constraint",
-    )
     _advice: ClassVar[dict[str, str]] = DepthwiseBase._advice | {
         "filters": "The number of output channels is that of the input times `depth_multiplier`."
     }
@@ -118,26 +102,9 @@ class DepthwiseConv2D(DepthwiseBase):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            depth_multiplier=depth_multiplier,
-            use_bias=use_bias,
-            identifiers={
-                "activation": activation,
-                "depthwise_initializer": depthwise_initializer,
-                "bias_initializer": bias_initializer,
-                "depthwise_regularizer": depthwise_regularizer,
-                "bias_regularizer": bias_regularizer,
-                "depthwise_constraint": depthwise_constraint,
-                "bias_constraint": bias_constraint,
-            },
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(**spread(locals()))
+
+    _arguments: ClassVar[tuple[str, ...]] = names_in(__init__)
 
     def build(self, input_shape: Any) -> None:
         """Make the kernel and the bias; see `Layer.build`."""

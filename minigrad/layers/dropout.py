@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import config, random
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.base import Layer
@@ -67,7 +68,7 @@ class Dropout(Layer):
     ) -> None:
         number = isinstance(rate, (int, float, np.integer, np.floating))
         if not number or isinstance(rate, bool) or not 0.0 <= rate <= 1.0:
-            raise ValueError(f"rate must be a number from 0 to 1. Received: rate={rate!r}")
+            raise ValueError(f"rate must be a number from 0 to 1. Received: rate={brief(rate)}")
         self.rate = float(rate)
         self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape")
         self.seed = random.check_seed(seed)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import random
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.base import Layer
@@ -53,7 +54,7 @@ class GaussianNoise(Layer):
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         number = isinstance(stddev, (int, float, np.integer, np.floating))
         if not number or isinstance(stddev, bool) or not 0.0 <= stddev < np.inf:
-            raise ValueError(f"stddev must be a number >= 0. Received: stddev={stddev!r}")
+            raise ValueError(f"stddev must be a number >= 0. Received: stddev={brief(stddev)}")
         self.stddev = float(stddev)
         self.seed = random.check_seed(seed)
         self._generator = None if seed is None else random.generator(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from minigrad import config, ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import flag
 from minigrad.layers.base import Layer
@@ -35,7 +36,7 @@ class _GlobalPooling2D(Layer):
         if 0 in image_size(shape, self.data_format):
             raise ValueError(
                 f"An image without pixels has no mean and no maximum. "
-                f"Received: input_shape={shape}, data_format={self.data_format!r} for layer "
+                f"Received: input_shape={shape}, data_format={brief(self.data_format)} for layer "
                 f"{self.name!r}"
             )
         batch, channels = shape[0], shape[channel_axis(self.data_format)]

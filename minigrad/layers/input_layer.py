@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -61,7 +62,7 @@ class InputLayer(Layer):
         if isinstance(chosen, int):
             raise TypeError(
                 f"The shape of an input must be a tuple without the batch axis, ({chosen},) for "
-                f"vectors. Received: shape={chosen!r}"
+                f"vectors. Received: shape={brief(chosen)}"
             )
         super().__init__(input_shape=chosen, **kwargs)
         if self.batch_input_shape is None:

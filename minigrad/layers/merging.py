@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -172,7 +173,7 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-            raise TypeError(f"axis must be an integer. Received: axis={axis!r}")
+            raise TypeError(f"axis must be an integer. Received: axis={brief(axis)}")
         self.axis = int(axis)
         super().__init__(**kwargs)
 

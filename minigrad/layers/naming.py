@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from minigrad._brief import brief
 from minigrad._registry import snake_case
 
 __all__ = ["auto_name", "check_name", "reset_names"]
@@ -54,7 +55,7 @@ def check_name(name: Any) -> str:
     """
     if not isinstance(name, str):
         raise TypeError(
-            f"The `name` of a layer must be a string. Received: name={name!r} "
+            f"The `name` of a layer must be a string. Received: name={brief(name)} "
             f"(type {type(name).__name__})"
         )
     if not name:

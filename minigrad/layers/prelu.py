@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import activations, ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import resolve
 from minigrad.layers.base import Layer, Parameter
@@ -86,7 +87,7 @@ class PReLU(Layer):
         ):
             raise ValueError(
                 f"shared_axes must be axes >= 1 of the input (0 is the batch). "
-                f"Received: shared_axes={shared_axes!r}"
+                f"Received: shared_axes={brief(shared_axes)}"
             )
         self.shared_axes = None if shared_axes is None else [int(axis) for axis in axes]
         super().__init__(**kwargs)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import activations
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -80,7 +81,7 @@ class ReLU(Layer):
 def _not_negative(value: Any, name: str) -> float:
     number = isinstance(value, (int, float, np.integer, np.floating))
     if not number or isinstance(value, bool) or not 0.0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number >= 0. Received: {name}={value!r}")
+        raise ValueError(f"{name} must be a number >= 0. Received: {name}={brief(value)}")
     return float(value)
 
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -85,7 +86,7 @@ def _numbers(value: Any, name: str) -> float | tuple[float, ...]:
         found = np.array(None)
     if found.dtype.kind not in "iuf" or found.ndim > 1 or not np.isfinite(found).all():
         raise ValueError(
-            f"{name} must be a number or a list of numbers. Received: {name}={value!r}"
+            f"{name} must be a number or a list of numbers. Received: {name}={brief(value)}"
         )
     return tuple(found.astype(float).tolist()) if found.ndim else float(found)
 

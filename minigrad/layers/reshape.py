@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -54,7 +55,7 @@ class Reshape(Layer):
         if not whole or sizes.count(-1) > 1 or any(isinstance(size, bool) for size in sizes):
             raise ValueError(
                 f"target_shape must hold integers >= 0, and at most one -1. "
-                f"Received: target_shape={target_shape!r}"
+                f"Received: target_shape={brief(target_shape)}"
             )
         self.target_shape = tuple(int(size) for size in sizes)
         super().__init__(**kwargs)

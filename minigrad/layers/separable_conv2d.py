@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from minigrad import _validate, activations, ops
 from minigrad.autograd import Tensor
+from minigrad.layers.arguments import names_in, spread
 from minigrad.layers.base import Parameter
 from minigrad.layers.conv2d import Conv2D
 from minigrad.layers.conversion import full
@@ -110,27 +111,6 @@ class SeparableConv2D(DepthwiseBase):
     pointwise_regularizer: Any
     pointwise_constraint: Any
 
-    _arguments: ClassVar[tuple[str, ...]] = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "depth_multiplier",
-        "activation",
-        "use_bias",
-        "depthwise_initializer",
-        "pointwise_initializer",
-        "bias_initializer",
-        "depthwise_regularizer",
-        "pointwise_regularizer",
-        "bias_regularizer",
-        "activity_regularizer",
-        "depthwise_constraint",
-        "pointwise_constraint",
-        "bias_constraint",
-    )
     _advice: ClassVar[dict[str, str]] = DepthwiseBase._advice | {
         f"kernel_{word}": f"There are two kernels: use `depthwise_{word}` and `pointwise_{word}`."
         for word in ("initializer", "regularizer", "constraint")
@@ -159,30 +139,11 @@ class SeparableConv2D(DepthwiseBase):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        arguments = spread(locals(), "filters")
         self.filters = _validate.positive_int(filters, "filters")
-        super().__init__(
-            kernel_size=kernel_size,
-            strides=strides,
-            padding=padding,
-            data_format=data_format,
-            dilation_rate=dilation_rate,
-            depth_multiplier=depth_multiplier,
-            use_bias=use_bias,
-            identifiers={
-                "activation": activation,
-                "depthwise_initializer": depthwise_initializer,
-                "pointwise_initializer": pointwise_initializer,
-                "bias_initializer": bias_initializer,
-                "depthwise_regularizer": depthwise_regularizer,
-                "pointwise_regularizer": pointwise_regularizer,
-                "bias_regularizer": bias_regularizer,
-                "depthwise_constraint": depthwise_constraint,
-                "pointwise_constraint": pointwise_constraint,
-                "bias_constraint": bias_constraint,
-            },
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(**arguments)
+
+    _arguments: ClassVar[tuple[str, ...]] = names_in(__init__)
 
     def build(self, input_shape: Any) -> None:
         """Make the kernels and the bias; see `Layer.build`."""

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from minigrad._brief import brief
+
 __all__ = ["InputSpec", "Shape", "known", "shape_of", "to_shape"]
 
 Shape: TypeAlias = tuple[int | None, ...]
@@ -43,7 +45,7 @@ def to_shape(value: Any, name: str = "input_shape") -> Shape:
     if value is None or isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
         raise TypeError(
             f"A shape must be a tuple of integers, with None for unknown sizes. "
-            f"Received: {name}={value!r}"
+            f"Received: {name}={brief(value)}"
         )
     sizes = tuple(value)
     for size in sizes:
@@ -51,7 +53,7 @@ def to_shape(value: Any, name: str = "input_shape") -> Shape:
         if size is not None and not (integer and size >= 0):
             raise ValueError(
                 f"The sizes of a shape must be integers >= 0, or None where they are unknown. "
-                f"Received: {name}={value!r}"
+                f"Received: {name}={brief(value)}"
             )
     return tuple(None if size is None else int(size) for size in sizes)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import no_grad
 from minigrad.layers.shapes import Shape
 
@@ -152,7 +153,7 @@ def trace(layer: Layer, inputs: Any, words: Mapping[str, Any]) -> Any:
     if isinstance(found, dict):
         raise TypeError(
             f"A layer that is called on symbols must return a tensor or a list of tensors. "
-            f"Received: layer {layer.name!r} returned a dict with the keys {list(found)}"
+            f"Received: layer {brief(layer.name)} returned a dict with the keys {list(found)}"
         )
     if isinstance(found, list):
         call.outputs = [Symbol(shape, layer.dtype, call, i) for i, shape in enumerate(found)]

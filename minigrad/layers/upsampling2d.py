@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from minigrad import _validate, config, ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.images import channel_axis, image_shape, image_size
@@ -64,7 +65,7 @@ class UpSampling2D(Layer):
         if interpolation not in ("nearest", "bilinear"):
             raise ValueError(
                 f"interpolation must be 'nearest' or 'bilinear'. "
-                f"Received: interpolation={interpolation!r}"
+                f"Received: interpolation={brief(interpolation)}"
             )
         super().__init__(**kwargs)
         self.input_spec = InputSpec(ndim=4)

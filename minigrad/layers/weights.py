@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import constraints, initializers, regularizers
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, move
 from minigrad.layers.parameter import Parameter
 
@@ -46,7 +47,9 @@ class Weights:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         if not isinstance(value, (bool, np.bool_)):
-            raise TypeError(f"`trainable` must be True or False. Received: trainable={value!r}")
+            raise TypeError(
+                f"`trainable` must be True or False. Received: trainable={brief(value)}"
+            )
         for layer in self._tree():
             layer._set_trainable(bool(value))
 

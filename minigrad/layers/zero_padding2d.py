@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from minigrad import _validate, config, ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.images import channel_axis, image_shape, image_size
@@ -87,7 +88,7 @@ def _pads(value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     except ValueError:
         raise ValueError(
             f"padding must be an integer >= 0, (rows, columns) or ((top, bottom), (left, right)). "
-            f"Received: padding={value!r}"
+            f"Received: padding={brief(value)}"
         ) from None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry, snake_case
 from minigrad.autograd import Tensor, constant
 
@@ -50,7 +51,8 @@ class Loss(Configurable):
         reduction = {None: "none", "auto": "sum_over_batch_size"}.get(reduction, reduction)
         if reduction not in REDUCTIONS:
             raise ValueError(
-                f"The `reduction` must be one of {REDUCTIONS}. Received: reduction={reduction!r}"
+                f"The `reduction` must be one of {REDUCTIONS}. "
+                f"Received: reduction={brief(reduction)}"
             )
         self.reduction = reduction
         self.name = snake_case(type(self).__name__) if name is None else name

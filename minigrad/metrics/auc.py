@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import positive_int
 from minigrad.metrics.base import Array, Metric, aligned, as_array, registry, weights_for
 
@@ -53,10 +54,10 @@ class AUC(Metric):
         if self.num_thresholds < 2:
             raise ValueError(f"num_thresholds must be >= 2. Received: {num_thresholds}")
         if curve not in CURVES:
-            raise ValueError(f"curve must be one of {CURVES}. Received: curve={curve!r}")
+            raise ValueError(f"curve must be one of {CURVES}. Received: curve={brief(curve)}")
         if summation_method not in METHODS:
             raise ValueError(
-                f"summation_method must be one of {METHODS}. Received: {summation_method!r}"
+                f"summation_method must be one of {METHODS}. Received: {brief(summation_method)}"
             )
         self.curve, self.summation_method = curve, summation_method
         self.from_logits = bool(from_logits)

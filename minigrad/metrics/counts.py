@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import number, positive_int
 from minigrad.metrics.accuracy import best_class
 from minigrad.metrics.base import Array, Metric, aligned, as_array, mismatch, registry, weights_for
@@ -18,45 +20,61 @@ class Hits(Metric):
 
     def __init__(
         self,
-        thresholds: float | None = None,
+        thresholds: float | Sequence[float] | None = None,
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.thresholds = None if thresholds is None else number(thresholds, "thresholds")
+        self.thresholds: Any = thresholds
+        if isinstance(thresholds, (list, tuple)) and thresholds:
+            self.thresholds = [number(each, "thresholds") for each in thresholds]
+        elif thresholds is not None:
+            self.thresholds = number(thresholds, "thresholds")
         self.top_k = None if top_k is None else positive_int(top_k, "top_k")
         self.class_id = None if class_id is None else int(number(class_id, "class_id", minimum=0))
         self.reset_state()
 
     def reset_state(self) -> None:
         """Forget all batches."""
-        self.true_positives = self.false_positives = self.false_negatives = 0.0
+        zero = np.zeros(np.shape(self.thresholds) if self.thresholds is not None else ())
+        self.true_positives: Any = zero
+        self.false_positives: Any = zero
+        self.false_negatives: Any = zero
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in one batch; see `Metric.update_state`."""
         scores = as_array(y_pred)
         labels = aligned(as_array(y_true), scores).astype(bool)
-        limit = self.thresholds
+        weights = weights_for(sample_weight, scores.shape)
+        chosen = np.ones(scores.shape, bool)
         if self.top_k is not None:
             # Of equal scores the first counts, as in a stable sort.
             order = np.argsort(-scores, axis=-1, kind="stable")
-            best = np.zeros(scores.shape, bool)
-            np.put_along_axis(best, order[..., : self.top_k], True, axis=-1)
-            found = best if limit is None else best & (scores > limit)
-        else:
-            found = scores > (0.5 if limit is None else limit)
-        weights = weights_for(sample_weight, scores.shape)
+            np.put_along_axis(chosen, order[..., self.top_k :], False, axis=-1)
         if self.class_id is not None:
             if scores.ndim < 2 or self.class_id >= scores.shape[-1]:
                 raise ValueError(
                     f"There is no class {self.class_id} in predictions of shape {scores.shape}. "
                     f"Received: class_id={self.class_id}"
                 )
-            labels, found, weights = (x[..., self.class_id] for x in (labels, found, weights))
-        self.true_positives += float(weights[labels & found].sum())
-        self.false_positives += float(weights[~labels & found].sum())
-        self.false_negatives += float(weights[labels & ~found].sum())
+            parts = (labels, chosen, scores, weights)
+            labels, chosen, scores, weights = (part[..., self.class_id] for part in parts)
+        default = 0.5 if self.top_k is None else -np.inf
+        limits = np.asarray(default if self.thresholds is None else self.thresholds)
+        if scores.dtype.kind == "f":  # 0.2 is not above 0.2 in float32
+            limits = limits.astype(scores.dtype)
+        found = chosen & (scores > limits.reshape(limits.shape + (1,) * scores.ndim))
+        axes = tuple(range(limits.ndim, found.ndim))
+        self.true_positives = self.true_positives + (weights * (labels & found)).sum(axes)
+        self.false_positives = self.false_positives + (weights * (~labels & found)).sum(axes)
+        self.false_negatives = self.false_negatives + (weights * (labels & ~found)).sum(axes)
+
+    def _share(self, wrong: Any) -> Any:
+        """Return the share of the right ones: a number, or an array with one for each threshold."""
+        whole = self.true_positives + wrong
+        found = self.true_positives / np.where(whole, whole, 1.0)
+        return found if found.size > 1 else float(found.item())
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor."""
@@ -75,8 +93,9 @@ class Precision(Hits):
 
     Parameters
     ----------
-    thresholds : float, optional
-        Predictions above it count as yes; 0.5 by default.
+    thresholds : float or list of float, optional
+        Predictions above it count as yes; 0.5 by default. With several, `result` is an array with
+        one number for each, which `compile` does not take.
     top_k : int, optional
         The k largest predictions of each example count as yes.
     class_id : int, optional
@@ -90,9 +109,9 @@ class Precision(Hits):
     0.6666666666666666
     """
 
-    def result(self) -> float:
+    def result(self) -> Any:
         """Return the share; 0.0 if nothing was predicted."""
-        return ratio(self.true_positives, self.true_positives + self.false_positives)
+        return self._share(self.false_positives)
 
 
 class Recall(Hits):
@@ -112,9 +131,9 @@ class Recall(Hits):
     0.5
     """
 
-    def result(self) -> float:
+    def result(self) -> Any:
         """Return the share; 0.0 if there is nothing to be found."""
-        return ratio(self.true_positives, self.true_positives + self.false_negatives)
+        return self._share(self.false_negatives)
 
 
 class F1Score(Metric):
@@ -149,7 +168,9 @@ class F1Score(Metric):
     ) -> None:
         super().__init__(name)
         if average not in AVERAGES:
-            raise ValueError(f"`average` must be one of {AVERAGES}. Received: average={average!r}")
+            raise ValueError(
+                f"`average` must be one of {AVERAGES}. Received: average={brief(average)}"
+            )
         self.average = average
         self.threshold = None if threshold is None else number(threshold, "threshold")
         self.reset_state()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, no_grad, wrap
 from minigrad.callbacks import Callback
 from minigrad.layers.symbolic import map_structure
@@ -38,7 +39,7 @@ def callbacks(value: Any) -> list[Callback]:
     found = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     for each in found:
         if not isinstance(each, Callback):
-            raise TypeError(f"callbacks must be a list of Callback. Received: {each!r}")
+            raise TypeError(f"callbacks must be a list of Callback. Received: {brief(each)}")
     return found
 
 
@@ -54,7 +55,7 @@ def fraction(value: Any) -> float:
     if not number or not 0.0 <= float(value) < 1.0:
         raise ValueError(
             "validation_split must be a number from 0 to below 1. "
-            f"Received: validation_split={value!r}"
+            f"Received: validation_split={brief(value)}"
         )
     return float(value)
 
@@ -71,7 +72,7 @@ def validation(value: Any, size: int, steps: Any, ports: Ports) -> Source | None
     name, word = "validation_data", "validation_steps"
     if value is None:
         if steps is not None:
-            raise ValueError(f"{word} needs validation_data. Received: {word}={steps!r}")
+            raise ValueError(f"{word} needs validation_data. Received: {word}={brief(steps)}")
         return None
     if gives_batches(value):
         return source(value, None, None, size, steps, ports, name, word, endless=True)

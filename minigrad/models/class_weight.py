@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._validate import number
 from minigrad.models.data import Array, Batch, Several
 
@@ -21,7 +22,7 @@ def class_weighting(class_weight: Any) -> Callable[[Batch], Batch]:
         if isinstance(y, Several) or isinstance(sample_weight, Several):
             raise ValueError(
                 "class_weight is for models with one output; give sample_weight, a list or a dict "
-                f"with one array for each output. Received: class_weight={class_weight!r}"
+                f"with one array for each output. Received: class_weight={brief(class_weight)}"
             )
         return x, y, class_weighted(y, class_weight, sample_weight)
 
@@ -62,7 +63,9 @@ def class_weighted(labels: Array, class_weight: Any, sample_weight: Array | None
         )
     for each, weight in class_weight.items():
         if isinstance(each, bool) or not isinstance(each, (int, np.integer)) or each < 0:
-            raise ValueError(f"A class in class_weight must be an integer >= 0. Received: {each!r}")
+            raise ValueError(
+                f"A class in class_weight must be an integer >= 0. Received: {brief(each)}"
+            )
         number(weight, f"class_weight[{each}]", minimum=0)
     if not class_weight:
         raise ValueError("class_weight must have a class at least. Received: {}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from minigrad import optimizers
+from minigrad._brief import brief
 from minigrad.layers import Layer
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
@@ -76,7 +77,7 @@ class Compiled(Layer):
         if not isinstance(chosen, optimizers.Optimizer):
             raise ValueError(
                 "The optimizer must be a name, a configuration or an Optimizer. "
-                f"Received: optimizer={optimizer!r}"
+                f"Received: optimizer={brief(optimizer)}"
             )
         names = self.output_names or _names_in(loss)
         aim: Any
@@ -86,7 +87,8 @@ class Compiled(Layer):
         else:
             if loss_weights is not None:
                 raise ValueError(
-                    f"loss_weights are for models with several outputs. Received: {loss_weights!r}"
+                    "loss_weights are for models with several outputs. "
+                    f"Received: {brief(loss_weights)}"
                 )
             aim = as_loss(one_each(loss, names, "loss", "losses")[0] if for_each(loss) else loss)
             if isinstance(metrics, Mapping):

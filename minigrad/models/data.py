@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 
 __all__ = [
@@ -141,7 +142,7 @@ class Data:
         if not 0 < cut < len(self):
             raise ValueError(
                 "validation_split must leave at least one example to train on and one to validate "
-                f"with. Received: validation_split={fraction!r} of {len(self)} examples"
+                f"with. Received: validation_split={brief(fraction)} of {len(self)} examples"
             )
         w = self.sample_weight
         head = Data(self.x[:cut], self.y[:cut], None if w is None else w[:cut])
@@ -164,11 +165,11 @@ def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") 
     if isinstance(value, (list, tuple)):
         found += f" of length {len(value)}"
     if isinstance(value, Mapping):
-        found += f" with {', '.join(map(repr, value)) or 'nothing'}"
+        found += f" with {brief([*value])}"
     kind = ValueError if isinstance(value, Mapping) else TypeError
     raise kind(
         f"{name} must be a list of {len(names)} {what}, or a dict, with one for each of "
-        f"{', '.join(map(repr, names))}. Received: {found}"
+        f"{brief([*names])}. Received: {found}"
     )
 
 
@@ -280,7 +281,7 @@ def count(value: Any, name: str, minimum: int = 1) -> int:
     """
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
         return int(value)
-    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={value!r}")
+    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
 
 
 def batch_size_of(value: Any) -> int:

@@ -7,10 +7,12 @@ Everything else is a loop over that list: computing, shapes, multiply-adds, the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
@@ -19,6 +21,7 @@ from minigrad.layers.shapes import Shape, shape_of
 from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
 from minigrad.models.data import one_each
 from minigrad.models.model import Model
+from minigrad.models.parts import takes_along
 from minigrad.models.summary import layer_macs
 
 __all__ = ["Functional"]
@@ -73,13 +76,14 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(s): (s, i) for i, c in enumerate(self._calls) for s in _flat(c.inputs)}
         kept = {id(symbol) for symbol in _flat(self.outputs)}
-        self._drops: list[list[Symbol]] = [[] for _ in self._calls]
+        calls = _together(self._calls, kept)
+        # After its last use a result is dropped, so that inference keeps no more than it needs.
+        last = {id(s): (s, i) for i, c in enumerate(calls) for s in _flat(c.inputs)}
+        self._steps: list[tuple[LayerCall, list[Symbol]]] = [(call, []) for call in calls]
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
-                self._drops[number].append(symbol)
+                self._steps[number][1].append(symbol)
         if isinstance(self.inputs, Symbol):
             self.input_spec = _spec(self.inputs.shape)
         self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
@@ -116,7 +120,7 @@ class Functional(Model):
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
-        return self._run(inputs, lambda call, values: call.layer(values, **call.words))
+        return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output (a list of shapes) without computing anything."""
@@ -196,11 +200,16 @@ class Functional(Model):
 
     # ------------------------------------------------------------------ inside
 
-    def _run(self, inputs: Any, compute: Callable[[LayerCall, Any], Any]) -> Any:
+    def _run(
+        self,
+        inputs: Any,
+        compute: Callable[[LayerCall, Any], Any],
+        steps: Iterable[tuple[LayerCall, list[Symbol]]] | None = None,
+    ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
         given = [inputs] if isinstance(self.inputs, Symbol) else inputs
         values = dict(zip(map(id, _flat(self.inputs)), given, strict=True))
-        for call, drops in zip(self._calls, self._drops, strict=True):
+        for call, drops in steps or [(call, []) for call in self._calls]:
             if call.inputs is not None:
                 arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
                 try:
@@ -259,7 +268,7 @@ def _symbols(value: Any, what: str) -> Any:
         return list(value)
     raise TypeError(
         f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
-        f"first, calling layers on it the others. Received: {what}={value!r}"
+        f"first, calling layers on it the others. Received: {what}={brief(value)}"
     )
 
 
@@ -276,16 +285,39 @@ def _names(symbols: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _together(calls: list[LayerCall], kept: set[int]) -> list[LayerCall]:
+    """Return the calls to make: of two that a layer can do in one pass, nobody sees the first."""
+    readers = Counter(id(symbol) for call in calls for symbol in _flat(call.inputs))
+    found: list[LayerCall] = []
+    places: dict[int, int] = {}  # of the call that a symbol comes from
+    for call in calls:
+        source = call.inputs.source if isinstance(call.inputs, Symbol) else None
+        if (
+            source is not None
+            and readers[id(call.inputs)] == 1
+            and id(call.inputs) not in kept
+            and takes_along(source.layer, call.layer)
+        ):
+            place = places[id(call.inputs)]
+            words = {**source.words, "relu": True}
+            found[place] = replace(found[place], words=words, outputs=call.outputs)
+            continue
+        places.update((id(symbol), len(found)) for symbol in _flat(call.outputs))
+        found.append(call)
+    return found
+
+
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
     """Return the calls between inputs and outputs, each one after those it depends on."""
     for symbol in inputs:
         if not isinstance(symbol.source.layer, InputLayer):
             raise ValueError(
-                f"The inputs of a model must come from mg.Input. Received: {symbol!r}; a model "
+                "The inputs of a model must come from mg.Input. "
+                f"Received: {brief(symbol)}; a model "
                 "from the middle of a network needs an Input of its own and new calls"
             )
     if len({id(symbol) for symbol in inputs}) < len(inputs):
-        raise ValueError(f"An input was given twice. Received: inputs={inputs!r}")
+        raise ValueError(f"An input was given twice. Received: inputs={brief(inputs)}")
     given = [symbol.source for symbol in inputs]
     order: dict[int, LayerCall] = {id(call): call for call in given}
     waiting = [(symbol.source, False) for symbol in reversed(outputs)]
@@ -296,7 +328,7 @@ def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:
         if call.inputs is None:
             raise ValueError(
                 f"The outputs depend on the input {call.layer.name!r}, which is not among the "
-                f"inputs of the model. Received: inputs={inputs!r}"
+                f"inputs of the model. Received: inputs={brief(inputs)}"
             )
         if done:
             order[id(call)] = call

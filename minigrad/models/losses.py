@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigrad import losses as registry
+from minigrad._brief import brief
 from minigrad._validate import number
 from minigrad.autograd import Tensor
 from minigrad.models.data import Several, one_each
@@ -39,7 +40,9 @@ class Losses:
             given = one_each(wanted, names, "loss", "losses")
         self.losses = [as_loss(each) for each in given]
         if self.losses == [None] * len(names):
-            raise ValueError(f"One output must have a loss at least. Received: loss={wanted!r}")
+            raise ValueError(
+                f"One output must have a loss at least. Received: loss={brief(wanted)}"
+            )
         factors = [1.0] * len(names)
         if weights is not None:
             factors = one_each(weights, names, "loss_weights", "numbers")
@@ -88,7 +91,7 @@ def as_loss(wanted: Any) -> Any:
     if found is not None and found.reduction == "none":
         raise ValueError(
             "A model needs a loss that is one number: its reduction must be 'sum_over_batch_size' "
-            f"or 'sum'. Received: loss={wanted!r}"
+            f"or 'sum'. Received: loss={brief(wanted)}"
         )
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import metrics as registry
+from minigrad._brief import brief
 from minigrad.models.data import Inputs, Several, one_each
 
 __all__ = ["Metrics"]
@@ -59,17 +60,18 @@ class Metrics:
         if wanted is None:
             return
         if not isinstance(wanted, (list, tuple)):
-            raise TypeError(f"metrics must be a list. Received: metrics={wanted!r}")
+            raise TypeError(f"metrics must be a list. Received: metrics={brief(wanted)}")
         for each in wanted:
             part = registry.get(each)
             if part is None or isinstance(part, registry.Mean):
                 raise ValueError(
-                    f"A metric must compare targets and outputs. Received: {each!r} in "
+                    f"A metric must compare targets and outputs. Received: {brief(each)} in "
                     f"metrics={wanted!r}"
                 )
             if np.ndim(part.result()):
                 raise ValueError(
-                    f"A model reports one number for each metric. Received: {part!r}, whose result "
+                    "A model reports one number for each metric. "
+                    f"Received: {brief(part)}, whose result "
                     "is an array"
                 )
             if isinstance(each, str):
@@ -77,7 +79,7 @@ class Metrics:
             name = prefix + part.name
             if name in self.names or part in self._parts.values():
                 raise ValueError(
-                    f"Every metric needs a name of its own, and not 'loss'. Received: {name!r}"
+                    f"Every metric needs a name of its own, and not 'loss'. Received: {brief(name)}"
                     f" in metrics={wanted!r}"
                 )
             self._parts[name] = part

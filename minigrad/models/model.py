@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from minigrad import ops
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, move
 from minigrad.layers import Layer, Parameter
 from minigrad.layers.shapes import Shape, shape_of
@@ -82,10 +83,12 @@ class Model(Trainer):
         """
         layers = self.layers
         if (name is None) is (index is None):
-            raise ValueError(f"Give a name or an index. Received: name={name!r}, index={index!r}")
+            raise ValueError(
+                f"Give a name or an index. Received: name={brief(name)}, index={brief(index)}"
+            )
         if index is not None:
             if index not in range(-len(layers), len(layers)):
-                raise ValueError(f"There are {len(layers)} layers. Received: index={index!r}")
+                raise ValueError(f"There are {len(layers)} layers. Received: index={brief(index)}")
             return layers[int(index)]
         for layer in layers:
             if layer.name == name:

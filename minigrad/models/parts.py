@@ -6,9 +6,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minigrad.layers import Layer, Parameter
+from minigrad import activations
+from minigrad.layers import Activation, BatchNormalization, Layer, Parameter, ReLU
 
-__all__ = ["all_or_nothing", "inner_layers", "named_weights"]
+__all__ = ["all_or_nothing", "inner_layers", "named_weights", "takes_along"]
+
+
+def takes_along(layer: Layer, follower: Layer) -> bool:
+    """Whether a layer does in one pass what it and its follower do in two, if told ``relu=True``.
+
+    `BatchNormalization` does it for ReLU. Layers of other classes may have a `call` of their own.
+    """
+    if type(layer) is not BatchNormalization or layer.dtype != follower.dtype:
+        return False
+    if not (layer.activity_regularizer is None is follower.activity_regularizer):
+        return False
+    if type(follower) is Activation:
+        return follower.activation is activations.relu
+    if type(follower) is not ReLU or follower.max_value is not None:
+        return False
+    return follower.negative_slope == 0.0 == follower.threshold
 
 
 def named_weights(layer: Layer) -> dict[str, Parameter]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from minigrad._brief import brief
+
 __all__ = ["Progress", "verbosity"]
 
 SECONDS_BETWEEN_UPDATES = 0.2
@@ -30,7 +32,7 @@ def verbosity(value: Any) -> int:
         return int(value)
     raise ValueError(
         "verbose must be 'auto', 0 (silent), 1 (a progress bar) or 2 (a line per epoch). "
-        f"Received: verbose={value!r}"
+        f"Received: verbose={brief(value)}"
     )
 
 

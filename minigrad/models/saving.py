@@ -126,7 +126,7 @@ def load_model(path: FilePath, compile: bool = True) -> Any:
     if compile and "compile" in info:
         parts = info["compile"]
         model.compile(**parts)
-        _load_optimizer(model, arrays, info["optimized"])
+        _load_optimizer(path, model, arrays, info["optimized"])
     return model
 
 
@@ -182,7 +182,7 @@ def restore_training(model: Model, path: FilePath, callbacks: list[str]) -> dict
             f"Received: {callbacks}"
         )
     _check(path, arrays, weights)
-    _load_optimizer(model, arrays, state["optimized"])
+    _load_optimizer(path, model, arrays, state["optimized"])
     _assign(path, arrays, weights)
     if state["learning_rate"] is not None:
         model.optimizer.learning_rate = state["learning_rate"]
@@ -238,12 +238,18 @@ def _state(model: Model, with_optimizer: bool) -> tuple[dict[str, Any], list[str
     return arrays, [names[id(weight)] for weight in model.optimizer.parameters]
 
 
-def _load_optimizer(model: Model, arrays: Mapping[str, Any], order: list[str]) -> None:
+def _load_optimizer(
+    path: FilePath, model: Model, arrays: Mapping[str, Any], order: list[str]
+) -> None:
     weights = named_weights(model)
     model.optimizer.build([weights[name] for name in order])
-    model.optimizer.load_state_dict(
-        {n.removeprefix(OPTIMIZER): a for n, a in arrays.items() if n.startswith(OPTIMIZER)}
-    )
+    state = {n.removeprefix(OPTIMIZER): a for n, a in arrays.items() if n.startswith(OPTIMIZER)}
+    try:
+        model.optimizer.load_state_dict(state)
+    except ValueError as error:
+        raise ValueError(
+            f"{os.fspath(path)!r} is of another optimizer, nothing was loaded. {error}"
+        ) from error
 
 
 def clone_model(model: Any) -> Any:

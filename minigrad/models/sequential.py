@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from minigrad import layers as registry
+from minigrad._brief import brief
 from minigrad._registry import sharing
 from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, Layer, Symbol
 from minigrad.layers.shapes import Shape, to_shape
 from minigrad.layers.symbolic import output_shapes
 from minigrad.models.model import Model
-from minigrad.models.parts import all_or_nothing
+from minigrad.models.parts import all_or_nothing, takes_along
 from minigrad.models.summary import layer_macs
 
 __all__ = ["Sequential"]
@@ -63,7 +64,7 @@ class Sequential(Model):
         super().__init__(name=name, **kwargs)
         self._layers: list[Layer] = []
         if isinstance(layers, Layer):
-            raise TypeError(f"Sequential takes a list of layers. Received: {layers!r}")
+            raise TypeError(f"Sequential takes a list of layers. Received: {brief(layers)}")
         self._set([] if layers is None else list(layers))
 
     @property
@@ -119,9 +120,14 @@ class Sequential(Model):
     def call(self, inputs: Tensor) -> Tensor:
         """Pass the inputs through all layers; they train if the model does."""
         x = inputs
+        done = False
         for index, layer in enumerate(self._layers):
+            if done:
+                done = False
+                continue
+            done = any(takes_along(layer, after) for after in self._layers[index + 1 : index + 2])
             try:
-                x = layer(x)
+                x = layer(x, relu=True) if done else layer(x)
             except ValueError as error:
                 raise self._failure(index, x.shape, inputs.shape, error) from error
         return x
@@ -171,7 +177,8 @@ class Sequential(Model):
                 self.built, self._build_shape = False, None
             shape = self._build_shape or self.batch_input_shape
             if shape is None and layers:
-                shape = layers[0].batch_input_shape
+                first = layers[0]  # perhaps a model whose input is known
+                shape = first.batch_input_shape or getattr(first, "input_shape", None)
             if shape is not None and self.built:
                 self._build_layers(shape)
             elif shape is not None and layers:
@@ -212,7 +219,7 @@ def _entry(first: Any) -> Shape | None:
     layer = first.source.layer if isinstance(first, Symbol) else first
     if not isinstance(layer, InputLayer):
         raise TypeError(
-            f"A Sequential begins with layers or with mg.Input(...). Received: {first!r}, the "
+            f"A Sequential begins with layers or with mg.Input(...). Received: {brief(first)}, the "
             "output of a layer"
         )
     return layer.batch_input_shape
@@ -227,7 +234,7 @@ def _check(layers: list[Any], model: Sequential) -> None:
                 " Make an instance: " + layer.__name__ + "(...)." if isinstance(layer, type) else ""
             )
             raise TypeError(
-                f"Only layers can be added to the model '{name}'.{hint} Received: {layer!r}"
+                f"Only layers can be added to the model '{name}'.{hint} Received: {brief(layer)}"
             )
         if model in layer._tree():
             raise ValueError(f"The model '{name}' cannot be a layer of itself.")

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from minigrad import random
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.models.data import Batch, Data, Ports, as_inputs, count
 
@@ -92,7 +93,7 @@ class Source:
         else:
             items = list(itertools.islice(self._items(0, None), 1))
         if not items:
-            raise ValueError(f"There are no batches. Received: {self._name}={self.given!r}")
+            raise ValueError(f"There are no batches. Received: {self._name}={brief(self.given)}")
         return self._batch(items[0], 0)
 
     def begin_epoch(self, number: int) -> None:

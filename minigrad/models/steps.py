@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from minigrad._atomic import set_attributes
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
@@ -26,15 +27,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def interruptible(method: F) -> F:
-    """Leave recording switched as it was, even if Ctrl-C came on the way out of ``no_grad()``."""
+    """Leave two switches as they were, even if Ctrl-C or a callback's error came in between.
+
+    Recording is off inside ``no_grad()``; `TerminateOnNaN` asks to look at every step.
+    """
 
     @functools.wraps(method)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        on = recording.on
+    def wrapper(self: Steps, *args: Any, **kwargs: Any) -> Any:
+        on, asked = recording.on, self.on_nonfinite
         try:
-            return method(*args, **kwargs)
+            return method(self, *args, **kwargs)
         finally:
-            recording.on = on
+            recording.on, self.on_nonfinite = on, asked
 
     return wrapper  # type: ignore[return-value]
 
@@ -68,7 +72,7 @@ class Steps(Compiled):
             raise TypeError(
                 f"The model '{self.name}' returns a {type(outputs).__name__} of outputs: its loss "
                 "must be a dict or a list then, with one for each. "
-                f"Received: loss={self.loss!r}"
+                f"Received: loss={brief(self.loss)}"
             )
         return one_each(
             outputs, self.loss.names, f"The output of the model '{self.name}'", "outputs"

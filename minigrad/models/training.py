@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import random
+from minigrad._brief import brief
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
 from minigrad.layers.symbolic import map_structure
@@ -265,7 +266,7 @@ class Trainer(Steps):
                 progress.step(dict)
             progress.finish({})
         if not outputs:
-            raise ValueError(f"There are no batches. Received: x={x!r}")
+            raise ValueError(f"There are no batches. Received: x={brief(x)}")
         first = outputs[0]
         if isinstance(first, dict):
             return {name: np.concatenate([part[name] for part in outputs]) for name in first}

@@ -31,8 +31,10 @@ def constants(*operands: Operand) -> list[Tensor]:
     >>> [x.shape for x in constants(mg.tensor([1.0, 2.0]), 3.0)]
     [(2,), ()]
     """
-    first = next((x for x in operands if isinstance(x, Tensor)), None)
-    return [constant(x, first) for x in operands]
+    for first in operands:
+        if isinstance(first, Tensor):
+            return [x if isinstance(x, Tensor) else constant(x, first) for x in operands]
+    return [constant(x) for x in operands]
 
 
 def identity(size: int, like: Any) -> Any:
@@ -67,6 +69,9 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     return int(axis) % ndim
 
 
+_ALL = [tuple(range(ndim)) for ndim in range(65)]  # NumPy has 64 axes at most
+
+
 def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     """Return axes as a sorted tuple of ints from 0 to ndim - 1; None means all of them.
 
@@ -76,10 +81,10 @@ def normalize_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     ((0, 1, 2), (0, 2))
     """
     if axis is None:
-        return tuple(range(ndim))
+        return _ALL[ndim]
     if not isinstance(axis, (tuple, list)):
         return (normalize_axis(axis, ndim),)
-    axes = tuple(sorted(normalize_axis(one, ndim) for one in axis))
+    axes = tuple(sorted([normalize_axis(one, ndim) for one in axis]))
     if len(set(axes)) != len(axes):
         raise ValueError(f"An axis was given twice. Received: axis={axis}")
     return axes

@@ -50,8 +50,10 @@ def common_dtype(*tensors: Tensor) -> np.dtype[Any]:
     >>> common_dtype(mg.tensor([1.5]), mg.tensor([1, 2]))
     dtype('float32')
     """
-    floats = [x.dtype for x in tensors if x.dtype.kind in "fc"]
-    return np.result_type(*(floats or [x.dtype for x in tensors]))
+    dtypes: list[np.dtype[Any]] = [x._data.dtype for x in tensors]
+    if dtypes.count(dtypes[0]) == len(dtypes):
+        return dtypes[0]
+    return np.result_type(*([dtype for dtype in dtypes if dtype.kind in "fc"] or dtypes))
 
 
 def zeros_like(x: Operand) -> Tensor:

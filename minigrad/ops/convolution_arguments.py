@@ -50,14 +50,15 @@ def check_depthwise_kernel(kernel: Any, x: Tensor, data_format: DataFormat) -> T
 def check_pointwise_kernel(kernel: Any, channels: int, x: Tensor) -> Tensor:
     """Return a pointwise kernel for so many channels, or raise ValueError."""
     tensor = constant(kernel, x)
-    if tensor.ndim != 4 or tensor.shape[:2] != (1, 1):
+    shape = tensor.shape
+    if len(shape) != 4 or shape[:2] != (1, 1):
         raise ValueError(
-            f"A pointwise kernel must have shape (1, 1, K, F). Received: shape={tensor.shape}"
+            f"A pointwise kernel must have shape (1, 1, K, F). Received: shape={shape}"
         )
-    if tensor.shape[2] != channels:
+    if shape[2] != channels:
         raise ValueError(
-            f"The pointwise kernel is for {tensor.shape[2]} channels, but gets {channels}. "
-            f"Received: pointwise kernel of shape {tensor.shape}, x of shape {x.shape}"
+            f"The pointwise kernel is for {shape[2]} channels, but gets {channels}. "
+            f"Received: pointwise kernel of shape {shape}, x of shape {x.shape}"
         )
     return tensor
 
@@ -80,11 +81,11 @@ def same_dtype(complex_step: bool = False, /, **tensors: Tensor | None) -> None:
 
     With ``complex_step`` they may all be complex128 as well, for derivatives by a complex step.
     """
-    dtypes = {name: x.dtype for name, x in tensors.items() if x is not None}
-    first = next(iter(dtypes.values()))
-    allowed = (*_FLOATS, np.dtype("complex128")) if complex_step else _FLOATS
-    if first not in allowed or any(dtype != first for dtype in dtypes.values()):
-        names = ", ".join(f"{name}: {dtype}" for name, dtype in dtypes.items())
+    dtypes = [x._data.dtype for x in tensors.values() if x is not None]
+    first = dtypes[0]
+    allowed = first in _FLOATS or (complex_step and first == np.complex128)
+    if not allowed or dtypes.count(first) < len(dtypes):
+        names = ", ".join(f"{name}: {x.dtype}" for name, x in tensors.items() if x is not None)
         raise TypeError(
             f"All arguments must be float32, or all float64; convert them with astype(). "
             f"Received: {names}"
@@ -102,8 +103,8 @@ def geometry_of(
     """Return the geometry of a depthwise kernel sliding over x, or raise ValueError."""
     rows = 2 if data_format == "channels_first" else 1
     return conv_geometry(
-        x.shape[rows : rows + 2],
-        kernel.shape[:2],
+        x._data.shape[rows : rows + 2],
+        kernel._data.shape[:2],
         _validate.pair(strides, "strides"),
         _validate.padding(padding, explicit=True),
         _validate.pair(dilation_rate, "dilation_rate"),

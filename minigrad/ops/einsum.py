@@ -12,13 +12,17 @@ for ``"ij,jk->ik"`` and the first operand it is ``"ik,jk->ij"``. Two cases need 
 from __future__ import annotations
 
 import string
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import Tensor, primitive, wrap
-from minigrad.ops._common import Operand, constants, identity
+from minigrad.ops._common import Operand, Shape, constants, identity
 from minigrad.ops.shape import _broadcast_to, _reshape
+
+SMALL = 1 << 14
+"""Products of the numbers of elements up to which two operands are summed without a plan."""
 
 
 def _vjp(g: Tensor, xs: tuple[Tensor, ...], index: int, equation: str) -> Tensor:
@@ -63,7 +67,9 @@ def _vjp(g: Tensor, xs: tuple[Tensor, ...], index: int, equation: str) -> Tensor
 
 @primitive(xs=_vjp, broadcasts=True)
 def _einsum(*xs: Any, equation: str) -> Any:
-    return np.einsum(equation, *xs, optimize=len(xs) > 1)
+    # A plan for two small operands takes longer than the sum itself.
+    planned = len(xs) > 2 or (len(xs) == 2 and xs[0].size * xs[1].size > SMALL)
+    return np.einsum(equation, *xs, optimize=planned)
 
 
 def einsum(equation: str, *operands: Operand) -> Tensor:
@@ -100,25 +106,26 @@ def einsum(equation: str, *operands: Operand) -> Tensor:
             f"Received: {type(equation).__name__}"
         )
     xs = constants(*operands)
-    return _einsum(*xs, equation=_explicit(equation, [x.ndim for x in xs], [x.shape for x in xs]))
+    return _einsum(*xs, equation=_explicit(equation, *[x.shape for x in xs]))
 
 
-def _explicit(equation: str, ranks: list[int], shapes: list[tuple[int, ...]]) -> str:
+@lru_cache(maxsize=1024)
+def _explicit(equation: str, *shapes: Shape) -> str:
     """Return the equation with its result written out and letters in place of ellipses."""
 
     def malformed(why: str) -> ValueError:
-        return ValueError(f"einsum(): {why}. Received: equation={equation!r}, shapes {shapes}")
+        return ValueError(f"einsum(): {why}. Received: equation={equation!r}, shapes {[*shapes]}")
 
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
-    if len(terms) != len(ranks):
-        raise malformed(f"the equation has {len(terms)} operands, but {len(ranks)} were given")
+    if len(terms) != len(shapes):
+        raise malformed(f"the equation has {len(terms)} operands, but {len(shapes)} were given")
     letters = left.replace("...", "").replace(",", "") + right.replace("...", "")
     if not all(letter in string.ascii_letters for letter in letters):
         raise malformed("axes are named by letters")
     free = [letter for letter in string.ascii_letters if letter not in letters]
     depths = []
-    for term, rank in zip(terms, ranks, strict=True):
+    for term, rank in zip(terms, map(len, shapes), strict=True):
         named = len(term.replace("...", ""))
         if term.count("...") > 1 or named > rank or (named < rank and "..." not in term):
             raise malformed(f"'{term}' does not fit an operand with {rank} axes")

@@ -15,6 +15,7 @@ from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, Shape, normalize_axis
 
 Index = Any  # what NumPy allows between square brackets
+_SIMPLE = (int, slice)  # types of what can be used as it is
 
 
 @primitive(x=lambda g, in_shape, key: _put_add(g, key, in_shape))
@@ -90,7 +91,7 @@ def getitem(x: Operand, index: Index) -> Tensor:
     (array([1., 3., 3.], dtype=float32), array([1., 0., 2.], dtype=float32))
     """
     x = constant(x)
-    return _getitem(x, _frozen(index, x))
+    return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
@@ -141,7 +142,7 @@ def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = x.reshape(-1), 0
     place = normalize_axis(axis, x.ndim)
-    return getitem(x, (slice(None),) * place + (_integers("take", indices, x),))
+    return _getitem(x, (slice(None),) * place + (_integers("take", indices, x),))
 
 
 def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
@@ -174,11 +175,11 @@ def take_along_axis(x: Operand, indices: Operand, axis: int) -> Tensor:
         for i, size in enumerate(x.shape)
     ]
     grid[place] = positions
-    return getitem(x, tuple(grid))
+    return _getitem(x, tuple(grid))
 
 
 def _integers(name: str, indices: Operand, x: Tensor | None) -> Any:
-    array = constant(indices, x).data
+    array = constant(indices, x)._data
     if not array.size:
         array = array.astype(np.intp)
     if array.dtype.kind not in "iu":
@@ -211,7 +212,7 @@ def one_hot(indices: Operand, depth: int, dtype: Any = None) -> Tensor:
            [0., 0., 1.]], dtype=float32)
     """
     array = _integers("one_hot", indices, None)
-    if array.size and (array.min() < 0 or array.max() >= depth):
+    if array.size and array.astype(np.uint64).max() >= depth:  # negative ones become large
         raise ValueError(
             f"one_hot() needs indices from 0 to {depth - 1}. "
             f"Received: indices from {int(array.min())} to {int(array.max())}"

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.autograd import Tensor, constant, primitive
 from minigrad.ops._common import Axis, Operand, Shape, constants, normalize_axes, normalize_axis
 from minigrad.ops.casting import common_dtype
-from minigrad.ops.indexing import getitem, take
+from minigrad.ops.indexing import _getitem, take
 from minigrad.ops.shape import _broadcast_to, _reshape, reshape
 
 
@@ -23,11 +23,11 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 @primitive(
-    xs=lambda g, index, in_shape, axis, starts: getitem(
-        g, _along(axis, slice(starts[index], starts[index] + in_shape[axis]))
+    xs=lambda g, index, axis, sizes: _getitem(
+        g, _along(axis, slice(sum(sizes[:index]), sum(sizes[: index + 1])))
     )
 )
-def _concatenate(*xs: Any, axis: int, starts: tuple[int, ...], dtype: Any) -> Any:
+def _concatenate(*xs: Any, axis: int, sizes: list[int], dtype: Any) -> Any:
     return np.concatenate(xs, axis=axis, dtype=dtype)
 
 
@@ -53,19 +53,24 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
     """
     xs = _several("concatenate", arrays)
     place = normalize_axis(axis, xs[0].ndim)
-    shapes = [x.shape for x in xs]
-    if len({(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}) > 1:
+    try:
+        sizes = [x._data.shape[place] for x in xs]
+        return _concatenate(*xs, axis=place, sizes=sizes, dtype=common_dtype(*xs))
+    except (ValueError, IndexError):
+        shapes = [x.shape for x in xs]
+        if len({(len(shape), shape[:place], shape[place + 1 :]) for shape in shapes}) == 1:
+            raise
         raise ValueError(
             f"concatenate() needs shapes that differ along axis {place} at most. "
-            f"Received: {', '.join(str(x.shape) for x in xs)}"
-        )
-    starts = tuple(accumulate([shape[place] for shape in shapes], initial=0))
-    return _concatenate(*xs, axis=place, starts=starts, dtype=common_dtype(*xs))
+            f"Received: {', '.join(map(str, shapes))}"
+        ) from None
 
 
-@primitive(xs=lambda g, index, axis: getitem(g, _along(axis, index)))
+@primitive(xs=lambda g, index, axis: _getitem(g, _along(axis, index)))
 def _stack(*xs: Any, axis: int, dtype: Any) -> Any:
-    return np.stack(xs, axis=axis, dtype=dtype)
+    shape = xs[0].shape  # np.stack checks what `stack` has checked already
+    shape = (*shape[:axis], 1, *shape[axis:])
+    return np.concatenate([x.reshape(shape) for x in xs], axis=axis, dtype=dtype)
 
 
 def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
@@ -84,11 +89,12 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
            [3., 4.]], dtype=float32)
     """
     xs = _several("stack", arrays)
-    if any(x.shape != xs[0].shape for x in xs):
+    shapes = [x._data.shape for x in xs]
+    if shapes.count(shapes[0]) < len(shapes):
         raise ValueError(
-            f"stack() needs tensors of one shape. Received: {', '.join(str(x.shape) for x in xs)}"
+            f"stack() needs tensors of one shape. Received: {', '.join(map(str, shapes))}"
         )
-    return _stack(*xs, axis=normalize_axis(axis, xs[0].ndim + 1), dtype=common_dtype(*xs))
+    return _stack(*xs, axis=normalize_axis(axis, len(shapes[0]) + 1), dtype=common_dtype(*xs))
 
 
 def _several(name: str, arrays: Sequence[Operand]) -> list[Tensor]:
@@ -133,7 +139,7 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     else:
         cuts = [int(cut) for cut in indices_or_sections]
     edges = pairwise([None, *cuts, None])
-    return [getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
+    return [_getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
 
 
 def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...]:
@@ -141,7 +147,7 @@ def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...
     return tuple([slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True)])
 
 
-@primitive(x=lambda g, in_shape, pads: getitem(g, _inside(pads, in_shape)))
+@primitive(x=lambda g, in_shape, pads: _getitem(g, _inside(pads, in_shape)))
 def _pad(x: Any, pads: tuple[tuple[int, int], ...]) -> Any:
     shape = [before + size + after for (before, after), size in zip(pads, x.shape, strict=True)]
     padded = np.zeros(shape, x.dtype, like=x)
@@ -170,8 +176,10 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     x = constant(x)
+    widths: Any = np.array(pad_width)
     try:
-        widths = np.broadcast_to(np.array(pad_width), (x.ndim, 2))
+        if widths.shape != (x.ndim, 2):
+            widths = np.broadcast_to(widths, (x.ndim, 2))
     except ValueError:
         widths = None
     if widths is None or (widths.size and (widths.dtype.kind not in "iu" or widths.min() < 0)):
@@ -184,7 +192,8 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
 
 @primitive(x=lambda g, axes: _flip(g, axes))
 def _flip(x: Any, axes: tuple[int, ...]) -> Any:
-    return np.flip(x, axes)
+    whole, back = slice(None), slice(None, None, -1)
+    return x[tuple([back if axis in axes else whole for axis in range(x.ndim)])]
 
 
 def flip(x: Operand, axis: Axis = None) -> Tensor:

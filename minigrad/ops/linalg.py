@@ -4,30 +4,52 @@
 # (derivatives refer to operations that are defined further down)
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from minigrad.autograd import Tensor, primitive
-from minigrad.ops._common import Operand, constants, count, normalize_axis
+from minigrad.ops._common import Operand, Shape, constants, normalize_axis
 from minigrad.ops.arithmetic import multiply
 from minigrad.ops.shape import _reshape, _transpose, swapaxes
 
 
-def _matmul_right(g: Tensor, a: Tensor, in_shape: tuple[int, ...]) -> Tensor:
-    if len(in_shape) == 2 and a.ndim > 2:
+def _matmul_left(g: Tensor, b: Tensor, in_shape: Shape) -> Tensor:
+    if b.ndim == 1:
+        if len(in_shape) == 1:
+            return g * b
+        b, g = _column(b), _column(g)
+    return matmul(_row(g) if len(in_shape) == 1 else g, swapaxes(b, -1, -2))
+
+
+def _matmul_right(g: Tensor, a: Tensor, in_shape: Shape) -> Tensor:
+    if len(in_shape) == 1:
+        if a.ndim == 1:
+            return g * a
+        g = _column(g)
+    if a.ndim == 1:
+        a, g = _row(a), _row(g)
+    if len(in_shape) <= 2 < a.ndim:
         # One matrix for the whole batch: one product of tall matrices instead of a sum of many.
-        a = _reshape(a, (count(a.shape[:-1], tuple(range(a.ndim - 1))), a.shape[-1]))
+        a = _reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
         g = _reshape(g, (a.shape[0], g.shape[-1]))
-    return _matmul(swapaxes(a, -1, -2), g)
+    product = matmul(swapaxes(a, -1, -2), g)
+    return product if len(in_shape) > 1 else _reshape(product, product.shape[:-1])
 
 
-@primitive(a=lambda g, b: _matmul(g, swapaxes(b, -1, -2)), b=_matmul_right, broadcasts=True)
-def _matmul(a: Any, b: Any) -> Any:
-    return np.matmul(a, b)
+def _row(x: Tensor) -> Tensor:
+    """Return vectors, along the last axis, as matrices of one row."""
+    return _reshape(x, (*x.shape[:-1], 1, *x.shape[-1:]))
 
 
-def matmul(a: Operand, b: Operand) -> Tensor:
+def _column(x: Tensor) -> Tensor:
+    """Return vectors, along the last axis, as matrices of one column."""
+    return _reshape(x, (*x.shape, 1))
+
+
+@primitive(a=_matmul_left, b=_matmul_right, broadcasts=True)
+def matmul(a: Operand, b: Operand) -> Any:
     """Return the matrix product a @ b, for stacks of matrices as well.
 
     Parameters
@@ -53,33 +75,17 @@ def matmul(a: Operand, b: Operand) -> Tensor:
     >>> mg.ops.matmul(a, mg.tensor([1.0, 1.0])).numpy()
     array([3., 7.], dtype=float32)
     """
-    a, b = constants(a, b)
-    left, right = a.shape, b.shape
-    if not left or not right:
-        raise ValueError(
-            f"matmul() needs matrices; use * for numbers. Received: shapes {left} and {right}"
-        )
-    if left[-1] != right[-2 if len(right) > 1 else 0]:
-        raise ValueError(
-            f"matmul() needs as many columns on the left as rows on the right. "
-            f"Received: shapes {left} and {right}"
-        )
-    if len(left) > 1 and len(right) > 1:
-        try:
-            return _matmul(a, b)
-        except ValueError:
-            raise ValueError(
-                f"matmul() needs leading axes that broadcast. Received: shapes {left} and {right}"
-            ) from None
-    if len(left) == 1:
-        a = _reshape(a, (1, left[0]))
-    if len(right) == 1:
-        b = _reshape(b, (right[0], 1))
-    result = _matmul(a, b)
-    lead = result.shape[:-2]
-    rows = () if len(left) == 1 else (left[-2],)
-    columns = () if len(right) == 1 else (right[-1],)
-    return _reshape(result, (*lead, *rows, *columns))
+    try:
+        return np.matmul(a, b)
+    except ValueError:
+        left, right = getattr(a, "shape", ()), getattr(b, "shape", ())
+        if not left or not right:
+            needs = "matrices; use * for numbers"
+        elif left[-1] != right[-2 if len(right) > 1 else 0]:
+            needs = "as many columns on the left as rows on the right"
+        else:
+            needs = "leading axes that broadcast"
+        raise ValueError(f"matmul() needs {needs}. Received: shapes {left} and {right}") from None
 
 
 def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
@@ -129,11 +135,18 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
     rest_a = [i for i in range(a.ndim) if i not in ours]
     rest_b = [i for i in range(b.ndim) if i not in theirs]
     shape_a, shape_b = [a.shape[i] for i in rest_a], [b.shape[i] for i in rest_b]
-    inner = int(np.prod(sizes, dtype=int))
-    rows, columns = int(np.prod(shape_a, dtype=int)), int(np.prod(shape_b, dtype=int))
-    left = _reshape(_transpose(a, tuple(rest_a + ours)), (rows, inner))
-    right = _reshape(_transpose(b, tuple(theirs + rest_b)), (inner, columns))
-    return _reshape(_matmul(left, right), (*shape_a, *shape_b))
+    inner = math.prod(sizes)
+    left = _matrix(a, rest_a + ours, (math.prod(shape_a), inner))
+    right = _matrix(b, theirs + rest_b, (inner, math.prod(shape_b)))
+    product, shape = matmul(left, right), (*shape_a, *shape_b)
+    return product if product.shape == shape else _reshape(product, shape)
+
+
+def _matrix(x: Tensor, order: list[int], shape: Shape) -> Tensor:
+    """Return a tensor with its axes in another order, and then in another shape."""
+    if order != list(range(x.ndim)):
+        x = _transpose(x, tuple(order))
+    return x if x.shape == shape else _reshape(x, shape)
 
 
 def dot(a: Operand, b: Operand) -> Tensor:
@@ -156,4 +169,4 @@ def dot(a: Operand, b: Operand) -> Tensor:
             f"dot() sums over the last axis of a and the second to last of b; their sizes differ. "
             f"Received: shapes {a.shape} and {b.shape}"
         )
-    return tensordot(a, b, axes=([-1], [-2 if b.ndim > 1 else 0]))
+    return matmul(a, b) if b.ndim <= 2 else tensordot(a, b, axes=([-1], [-2]))

@@ -15,6 +15,7 @@ from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Axis, Operand, Shape, count, kept_shape, normalize_axes
 from minigrad.ops.convolution_arguments import same_dtype
 from minigrad.ops.elementwise import sqrt
+from minigrad.ops.piecewise import pass_positive, where_positive
 from minigrad.ops.reduction import _mean, _sum
 from minigrad.ops.shape import reshape
 
@@ -49,19 +50,37 @@ def _gamma_vjp(g: Tensor, x: Tensor, axes: tuple[int, ...], epsilon: float) -> T
 
 
 def _fused(
-    g: Any, x: Any, gamma: Any, axes: tuple[int, ...], saved: Any, wants: tuple[bool, ...]
+    g: Any,
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    axes: tuple[int, ...],
+    saved: Any,
+    wants: tuple[bool, ...],
+    spare: bool,
+    relu: Any = None,
 ) -> tuple[Any, Any, Any]:
-    """Return all three gradients on arrays, from two sums over the batch."""
+    """Return all three gradients on arrays, from two sums over the batch.
+
+    `relu` is the result if that went through ReLU.
+    """
     average, scale = saved
     layout = _layout(x.shape, axes)
+    if relu is not None and not g.flags.c_contiguous:
+        g, spare = where_positive(g, relu), True
     if layout is not None and compiled(x, g):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         factor = None if gamma is None else gamma.reshape(-1)
+        offset = None
+        if relu is not None:
+            offset = np.zeros(average.size, x.dtype) if beta is None else beta.reshape(-1)
         parts = normalization.gradients(
-            g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0]
+            g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0], offset, spare
         )
         return parts[0], parts[1].reshape(average.shape), parts[2].reshape(average.shape)
+    if relu is not None:
+        g = where_positive(g, relu)
     standard = (x - average) * scale
     beta_part = np.sum(g, axis=axes, keepdims=True)
     gamma_part = np.sum(g * standard, axis=axes, keepdims=True)
@@ -73,11 +92,43 @@ def _fused(
     return dx, gamma_part, beta_part
 
 
+def _forward(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    axes: tuple[int, ...],
+    average: Any,
+    variance: Any,
+    epsilon: float,
+    relu: bool,
+) -> Any:
+    """Return the result on arrays, and what its derivatives take from here."""
+    scale = 1.0 / np.sqrt(variance + epsilon)
+    layout = _layout(x.shape, axes)
+    if layout is not None and compiled(x):
+        from minigrad.kernels.cpu import normalization  # imported when it is needed
+
+        factor = scale if gamma is None else scale * gamma
+        offset = np.zeros_like(average) if beta is None else beta
+        y = normalization.scale_and_shift(
+            x, average.reshape(-1), factor.reshape(-1), offset.reshape(-1), layout, relu
+        )
+        return y, (average, scale)
+    y = (x - average) * scale
+    if gamma is not None:
+        y *= gamma
+    if beta is not None:
+        y += beta
+    return np.maximum(y, 0) if relu else y, (average, scale)
+
+
 @primitive(
     x=_x_vjp,
     gamma=_gamma_vjp,
     beta=lambda g, axes: _sum(g, axes, True),
-    fused=_fused,
+    fused=lambda g, x, gamma, axes, saved, wants, spare: _fused(
+        g, x, gamma, None, axes, saved, wants, spare
+    ),
     saves=True,
 )
 def _normalize(
@@ -89,27 +140,39 @@ def _normalize(
     variance: Any,
     epsilon: float,
 ) -> Any:
-    scale = 1.0 / np.sqrt(variance + epsilon)
-    layout = _layout(x.shape, axes)
-    if layout is not None and compiled(x):
-        from minigrad.kernels.cpu import normalization  # imported when it is needed
+    return _forward(x, gamma, beta, axes, average, variance, epsilon, False)
 
-        factor = scale if gamma is None else scale * gamma
-        offset = np.zeros_like(average) if beta is None else beta
-        y = normalization.scale_and_shift(
-            x, average.reshape(-1), factor.reshape(-1), offset.reshape(-1), layout
-        )
-        return y, (average, scale)
-    y = (x - average) * scale
-    if gamma is not None:
-        y *= gamma
-    if beta is not None:
-        y += beta
-    return y, (average, scale)
+
+@primitive(
+    x=lambda g, out, x, gamma, axes, epsilon: _x_vjp(
+        pass_positive(g, out.data), x, gamma, axes, epsilon
+    ),
+    gamma=lambda g, out, x, axes, epsilon: _gamma_vjp(pass_positive(g, out.data), x, axes, epsilon),
+    beta=lambda g, out, axes: _sum(pass_positive(g, out.data), axes, True),
+    fused=lambda g, out, x, gamma, beta, axes, saved, wants, spare: _fused(
+        g, x, gamma, beta, axes, saved, wants, spare, out
+    ),
+    saves=True,
+)
+def _normalize_relu(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    axes: tuple[int, ...],
+    average: Any,
+    variance: Any,
+    epsilon: float,
+) -> Any:
+    return _forward(x, gamma, beta, axes, average, variance, epsilon, True)
 
 
 def batch_normalization(
-    x: Operand, gamma: Any, beta: Any, axis: Axis, epsilon: float = 1e-3
+    x: Operand,
+    gamma: Any,
+    beta: Any,
+    axis: Axis,
+    epsilon: float = 1e-3,
+    activation: Any = None,
 ) -> Normalized:
     """Return gamma (x - mean) / sqrt(variance + epsilon) + beta, with statistics of x itself.
 
@@ -124,6 +187,9 @@ def batch_normalization(
         (0, 2, 3) with channels first, 0 for rows of features.
     epsilon : float
         Added to the variance.
+    activation : None or "relu"
+        With "relu", negative results become 0 on their way to memory: the same as
+        ``relu(output)``, without reading and writing it once more, nor its gradient.
 
     Returns
     -------
@@ -135,7 +201,7 @@ def batch_normalization(
     Raises
     ------
     ValueError
-        If the shape of gamma or beta does not fit.
+        If the shape of gamma or beta does not fit, or for another activation.
     TypeError
         If the dtypes differ or are not float32 or float64.
 
@@ -147,6 +213,11 @@ def batch_normalization(
     >>> result.output.tolist(), result.mean.tolist(), result.variance.tolist()
     ([[-1.0, -1.0], [1.0, 1.0]], [2.0, 20.0], [1.0, 100.0])
     """
+    if activation not in (None, "relu"):
+        raise ValueError(
+            "The fused activation is None or 'relu'; apply others to the result. "
+            f"Received: activation={activation!r}"
+        )
     x = constant(x)
     axes = normalize_axes(axis, x.ndim)
     rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
@@ -154,7 +225,8 @@ def batch_normalization(
     scale, offset = _parameter("gamma", gamma, x, axes), _parameter("beta", beta, x, axes)
     same_dtype(x=x, gamma=scale, beta=offset)
     average, variance = _moments(x.data, axes, kept)
-    output = _normalize(x, scale, offset, axes, average, variance, float(epsilon))
+    operation = _normalize if activation is None else _normalize_relu
+    output = operation(x, scale, offset, axes, average, variance, float(epsilon))
     return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
 
 

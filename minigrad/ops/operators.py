@@ -55,10 +55,13 @@ _COMPARISONS: dict[str, Operation] = {
 }
 
 
+_BOOLEAN = (np.dtype(bool), bool)
+
+
 def _of_masks(name: str, operation: Operation) -> Operation:
     def method(self: Any, other: Any) -> Any:
-        types = [str(getattr(x, "dtype", type(x).__name__)) for x in (self, other)]
-        if not set(types) <= {"bool"}:
+        if not all(getattr(x, "dtype", type(x)) in _BOOLEAN for x in (self, other)):
+            types = [str(getattr(x, "dtype", type(x).__name__)) for x in (self, other)]
             raise TypeError(
                 f"The operator works on masks, tensors of bool, such as (x > 0) {name} (x < 1). "
                 f"Received: {' and '.join(types)}"

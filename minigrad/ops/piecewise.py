@@ -155,13 +155,17 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     >>> mg.ops.where(x > 0, x, 0.1 * x).numpy()
     array([ 1. , -0.2], dtype=float32)
     """
-    first = next((x for x in (a, b) if isinstance(x, Tensor)), None)
-    return _where(constant(condition, first), a, b)
+    if not isinstance(condition, Tensor):
+        home = a if isinstance(a, Tensor) else b
+        condition = constant(condition, home if isinstance(home, Tensor) else None)
+    return _where(condition, a, b)
 
 
 @primitive(x=lambda g, x, low, high: _mask(g, _inside(x.data, low, high)))
 def _clip(x: Any, low: Any, high: Any) -> Any:
-    return x.clip(low, high)
+    if low is not None:
+        x = np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
 
 
 def _inside(x: Any, low: Any, high: Any) -> Any:

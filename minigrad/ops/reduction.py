@@ -82,9 +82,10 @@ def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
 @primitive(
     x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
 )
-def _var(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - x.mean(axis=axes, keepdims=True)
-    return (deviation * deviation).sum(axes, None, None, keepdims) / freedom
+def _var(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: float) -> Any:
+    deviation = x - x.sum(axes, None, None, True) / number
+    deviation *= deviation
+    return deviation.sum(axes, None, None, keepdims) / freedom
 
 
 def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
@@ -94,19 +95,20 @@ def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: 
 
 
 @primitive(x=_std_vjp)
-def _std(x: Any, axes: tuple[int, ...], keepdims: bool, freedom: float) -> Any:
-    deviation = x - x.mean(axis=axes, keepdims=True)
-    return np.sqrt((deviation * deviation).sum(axes, None, None, keepdims) / freedom)
+def _std(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: float) -> Any:
+    variance = _var.primitive.forward(x, axes, keepdims, number, freedom)  # type: ignore[attr-defined]
+    return np.sqrt(variance)
 
 
-def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> float:
+def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> tuple[int, float]:
+    """Return the number of elements along axes, and this minus ddof."""
     number = count(shape, axes)
     if number <= ddof:
         raise ValueError(
             f"{name}() needs more than ddof elements along the axes. "
             f"Received: {number} elements, ddof={ddof}"
         )
-    return float(number - ddof)
+    return number, float(number - ddof)
 
 
 def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -134,7 +136,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _var(x, axes, bool(keepdims), _freedom("var", x.shape, axes, ddof))
+    return _var(x, axes, bool(keepdims), *_freedom("var", x.shape, axes, ddof))
 
 
 def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -150,7 +152,7 @@ def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _std(x, axes, bool(keepdims), _freedom("std", x.shape, axes, ddof))
+    return _std(x, axes, bool(keepdims), *_freedom("std", x.shape, axes, ddof))
 
 
 def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -209,7 +211,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def _some(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
     """Return the axes, over which there must be something to choose from."""
     axes = normalize_axes(axis, x.ndim)
-    if x.size == 0 and count(x.shape, axes) == 0:
+    if not x._data.size and count(x.shape, axes) == 0:
         raise ValueError(f"{name}() of no elements is not defined. Received: shape={x.shape}")
     return axes
 
@@ -302,7 +304,7 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmax", x, place)
-    return wrap(np.argmax(x.data, axis=place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmax(place, keepdims=bool(keepdims)))
 
 
 def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -319,4 +321,4 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmin", x, place)
-    return wrap(np.argmin(x.data, axis=place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmin(place, keepdims=bool(keepdims)))

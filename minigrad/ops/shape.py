@@ -38,14 +38,14 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    return _reshape(constant(x), _sizes(shape))
+    return _reshape(x, _sizes(shape))
 
 
 def _sizes(shape: Any) -> Shape:
     return tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
 
 
-@primitive(x=lambda g, axes: _transpose(g, tuple(np.argsort(axes).tolist())))
+@primitive(x=lambda g, axes: _transpose(g, tuple(sorted(axes, key=axes.__getitem__))))
 def _transpose(x: Any, axes: tuple[int, ...]) -> Any:
     return x.transpose(axes)
 
@@ -73,10 +73,10 @@ def transpose(x: Operand, axes: Any = None) -> Tensor:
     """
     x = constant(x)
     if axes is None:
-        order = tuple(range(x.ndim))[::-1]
+        order = tuple(range(x.ndim - 1, -1, -1))
     else:
         order = tuple([normalize_axis(axis, x.ndim) for axis in axes])
-        if sorted(order) != list(range(x.ndim)):
+        if not len(order) == len(set(order)) == x.ndim:
             raise ValueError(
                 f"transpose() needs each of the {x.ndim} axes of x once. Received: axes={axes}"
             )
@@ -115,21 +115,23 @@ def moveaxis(x: Operand, source: Any, destination: Any) -> Tensor:
     (2, 1, 1)
     """
     x = constant(x)
-    sources = source if isinstance(source, (tuple, list)) else (source,)
-    targets = destination if isinstance(destination, (tuple, list)) else (destination,)
-    if len(sources) != len(targets):
+    moved, targets = _places(source, x.ndim), _places(destination, x.ndim)
+    if len(moved) != len(targets):
         raise ValueError(
             f"moveaxis() needs as many destinations as sources. Received: {source}, {destination}"
         )
-    normalize_axes(targets, x.ndim)  # raises where one is given twice
-    moved = [normalize_axis(axis, x.ndim) for axis in sources]
-    normalize_axes(moved, x.ndim)
     order = [axis for axis in range(x.ndim) if axis not in moved]
-    for target, axis in sorted(
-        (normalize_axis(t, x.ndim), axis) for t, axis in zip(targets, moved, strict=True)
-    ):
+    for target, axis in sorted(zip(targets, moved, strict=True)):
         order.insert(target, axis)
     return _transpose(x, tuple(order))
+
+
+def _places(axes: Any, ndim: int) -> list[int]:
+    """Return axes in the order in which they were given; none may come twice."""
+    if not isinstance(axes, (tuple, list)):
+        return [normalize_axis(axes, ndim)]
+    normalize_axes(axes, ndim)  # raises where one is given twice
+    return [normalize_axis(axis, ndim) for axis in axes]
 
 
 def squeeze(x: Operand, axis: Axis = None) -> Tensor:
@@ -151,11 +153,12 @@ def squeeze(x: Operand, axis: Axis = None) -> Tensor:
     if axis is None:
         return _reshape(x, tuple([size for size in shape if size != 1]))
     axes = normalize_axes(axis, x.ndim)
-    if any(shape[i] != 1 for i in axes):
+    kept = tuple([size for i, size in enumerate(shape) if size != 1 or i not in axes])
+    if len(kept) + len(axes) > len(shape):
         raise ValueError(
             f"squeeze() removes axes of size 1 only. Received: axis={axis}, shape={shape}"
         )
-    return _reshape(x, tuple([size for i, size in enumerate(shape) if i not in axes]))
+    return _reshape(x, kept)
 
 
 def expand_dims(x: Operand, axis: Axis) -> Tensor:
@@ -174,11 +177,11 @@ def expand_dims(x: Operand, axis: Axis) -> Tensor:
     (1, 2, 1)
     """
     x = constant(x)
+    shape = list(x.shape)
     new = len(axis) if isinstance(axis, (tuple, list)) else 1
-    axes = normalize_axes(axis, x.ndim + new)
-    sizes = iter(x.shape)
-    shape = tuple([1 if i in axes else next(sizes) for i in range(x.ndim + new)])
-    return _reshape(x, shape)
+    for place in normalize_axes(axis, len(shape) + new):
+        shape.insert(place, 1)
+    return _reshape(x, tuple(shape))
 
 
 @primitive(x=lambda g, in_shape: sum_to(g, in_shape))

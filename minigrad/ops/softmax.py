@@ -21,14 +21,21 @@ from minigrad.ops.reduction import _floating, _sum
 from minigrad.ops.shape import spread
 
 
-def _top(x: Any, axes: tuple[int, ...]) -> Any:
-    """Return the largest element along axes, but 0 where it is not finite."""
-    kept = kept_shape(x.shape, axes)
+def _powers(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any, bool]:
+    """Return the largest element (0 where it is not finite), x without it, and exp of that.
+
+    And whether all of them were finite: then no sum of these exponentials is less than 1.
+    """
     if not x.size:
-        return np.zeros(kept, x.dtype, like=x)
+        return np.zeros(kept_shape(x.shape, axes), x.dtype, like=x), x, x, False
     top = x.max(axes, None, True)
     finite = np.isfinite(top)
-    return top if finite.all() else np.where(finite, top, x.dtype.type(0))
+    if np.count_nonzero(finite) == finite.size:
+        shifted = x - top
+        return top, shifted, np.exp(shifted), True
+    top = np.where(finite, top, x.dtype.type(0))
+    with np.errstate(over="ignore"):  # beside NaN or inf
+        return top, x - top, np.exp(x - top), False
 
 
 def _share(total: Any) -> Any:
@@ -36,21 +43,17 @@ def _share(total: Any) -> Any:
     return np.maximum(total, 1)
 
 
-def _log_sum(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """Return the largest element, x without it, and the logarithm of the sum of exponentials.
-
-    They are kept apart because sums of them are less precise than each of them.
-    """
-    top = _top(x, axes)
-    shifted = x - top
-    with np.errstate(divide="ignore", over="ignore"):  # log(0) = -inf and exp(inf) = inf are meant
-        return top, shifted, np.log(np.exp(shifted).sum(axes, None, None, True))
+def _log(total: Any, sure: bool) -> Any:
+    if sure:
+        return np.log(total)
+    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
+        return np.log(total)
 
 
 @primitive(x=lambda g, x, axes: spread(g, x.shape, axes) * _softmax(x, axes))
 def _logsumexp(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    top, _, total = _log_sum(x, axes)
-    result = top + total
+    top, _, powers, sure = _powers(x, axes)
+    result = top + _log(powers.sum(axes, None, None, True), sure)
     return result if keepdims else result.squeeze(axes)
 
 
@@ -74,8 +77,9 @@ def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_softmax_vjp)
 def _softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    powers = np.exp(x - _top(x, axes))
-    return powers / _share(powers.sum(axes, None, None, True))
+    _, _, powers, sure = _powers(x, axes)
+    total = powers.sum(axes, None, None, True)
+    return powers / (total if sure else _share(total))
 
 
 def softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -97,8 +101,9 @@ def _log_softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 @primitive(x=_log_softmax_vjp)
 def _log_softmax(x: Any, axes: tuple[int, ...]) -> Any:
-    _, shifted, total = _log_sum(x, axes)
-    return shifted - np.maximum(total, 0)
+    _, shifted, powers, sure = _powers(x, axes)
+    total = powers.sum(axes, None, None, True)
+    return shifted - np.log(total if sure else _share(total))
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Tensor:
@@ -134,11 +139,9 @@ def _sparse_fused(g: Any, labels: Any, saved: Any) -> tuple[Any]:
 def _sparse_cross_entropy(logits: Any, labels: Any) -> Any:
     rows = logits.reshape(-1, logits.shape[-1])
     place = np.arange(len(rows), like=rows), labels.reshape(-1)
-    shifted = rows - _top(rows, (1,))
-    powers = np.exp(shifted)
+    _, shifted, powers, sure = _powers(rows, (1,))
     total = powers.sum(1, None, None, True)
-    with np.errstate(divide="ignore"):  # log(0) = -inf is meant
-        losses = np.log(total[:, 0]) - shifted[place]
+    losses = _log(total[:, 0], sure) - shifted[place]
     return losses.reshape(labels.shape), (powers, total, place)
 
 
@@ -154,7 +157,7 @@ def _dense_logits(g: Tensor, logits: Tensor, labels: Tensor) -> Tensor:
 def _dense_cross_entropy(logits: Any, labels: Any) -> Any:
     logs = _log_softmax.primitive.forward(logits, (logits.ndim - 1,))  # type: ignore[attr-defined]
     logs = np.where(labels == 0, logits.dtype.type(0), logs)  # 0 log 0 is 0, not NaN
-    return -np.sum(labels * logs, axis=-1)
+    return -(labels * logs).sum(-1)
 
 
 def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
@@ -206,7 +209,8 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Tensor:
             f"Labels that name classes must be integers. Received: dtype={labels.dtype}"
         )
     classes = logits.shape[-1]
-    if labels.size and (labels.data.min() < 0 or labels.data.max() >= classes):
+    # Without a sign, what is negative is large: one look at all labels instead of two.
+    if labels.size and labels.data.astype(np.uint64).max() >= classes:
         raise ValueError(
             f"Labels must be from 0 to {classes - 1} for logits of shape {logits.shape}. "
             f"Received: labels from {int(labels.data.min())} to {int(labels.data.max())}"

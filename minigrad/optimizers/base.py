@@ -235,7 +235,8 @@ class Optimizer(States):
     ) -> tuple[Array, State]:
         if self.weight_decay:
             value = value - value * (self.weight_decay * learning_rate)
-        own = {slot: state[slot] for slot in state if slot not in self._extra_slots}
+        extra = self._extra_slots
+        own = {slot: state[slot] for slot in state if slot not in extra}
         return self.update(value, gradient, own, learning_rate, self.iterations + 1)
 
     # ------------------------------------------------------------------ configuration

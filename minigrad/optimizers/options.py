@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad._registry import Configurable
 from minigrad._validate import number, positive_int
 from minigrad.autograd import Tensor
@@ -112,4 +113,6 @@ def _optional(value: float | None, name: str, **bounds: float) -> float | None:
 def _count(value: Any, name: str, minimum: int) -> int | None:
     if value is None or positive_int(value, name) >= minimum:
         return None if value is None else int(value)
-    raise ValueError(f"{name} must be None or an integer >= {minimum}. Received: {name}={value!r}")
+    raise ValueError(
+        f"{name} must be None or an integer >= {minimum}. Received: {name}={brief(value)}"
+    )

@@ -24,7 +24,7 @@ def checked(pairs: list[tuple[Any, Tensor]]) -> list[tuple[Array, Tensor]]:
                 "apply_gradients() takes pairs of (gradient, parameter), in this order; a "
                 f"parameter is a Tensor. Received: {type(parameter).__name__}"
             )
-        if not parameter.requires_grad:
+        if parameter._node is None:  # frozen
             continue
         if not parameter.is_leaf:
             raise ValueError(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad._atomic import set_attributes
+from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.kernels.devices import to_host
 from minigrad.optimizers.joining import Group
@@ -138,8 +139,8 @@ class States(Options):
             raise ValueError(
                 f"The state does not belong to this {type(self).__name__} with "
                 f"{len(self._parameters)} parameters (see build()). Missing: "
-                f"{sorted(set(expected) - set(arrays))}, not expected: "
-                f"{sorted(set(arrays) - set(expected))}"
+                f"{brief(sorted(set(expected) - set(arrays)))}, not expected: "
+                f"{brief(sorted(set(arrays) - set(expected)))}"
             )
         loaded = {}
         for name, before in expected.items():

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
 import sys
 import tarfile
-import types
 from pathlib import Path
 from typing import Any
 
@@ -174,40 +172,7 @@ def test_damaged_cifar(tmp_path: Path) -> None:
     refused(r"is damaged: it cannot be unpacked")
 
 
-# ------------------------------------------------------------------------- downloads
-
-
-def test_downloads_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pooch of our own: it brings bytes from a dict and checks them as the real one does."""
-    source = tmp_path / "source"
-    source.mkdir()
-    mnist_files(source)
-    asked: list[str] = []
-
-    def retrieve(url: str, known_hash: str, fname: str, path: Path) -> str:
-        asked.append(url)
-        content = (source / fname).read_bytes()
-        if f"sha256:{hashlib.sha256(content).hexdigest()}" != known_hash:
-            raise ValueError(f"SHA256 hash of downloaded file ({fname}) does not match")
-        Path(path).mkdir(parents=True, exist_ok=True)
-        (Path(path) / fname).write_bytes(content)
-        return str(Path(path) / fname)
-
-    pooch = types.ModuleType("pooch")
-    pooch.retrieve = retrieve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pooch", pooch)
-    target = tmp_path / "target"
-    with pytest.raises(ValueError, match=r"does not match"):
-        datasets.mnist(target, download=True)
-    assert not target.exists()
-    sums = {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in source.iterdir()}
-    monkeypatch.setattr(MNIST, "MNIST_SHA256", sums)
-    asked.clear()
-    (_, y), _ = datasets.mnist(target, download=True)
-    assert y.tolist() == LABELS["train"].tolist()
-    assert asked == [MNIST.MNIST_URL + name for pair in MNIST.FILES for name in pair]
-    datasets.mnist(target, download=True)
-    assert len(asked) == 4, "what is there is not downloaded again"
+# ------------------------------------------------------------------------- without downloads
 
 
 def test_without_pooch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

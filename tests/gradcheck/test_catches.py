@@ -251,6 +251,9 @@ def test_the_seed_decides():
         (ValueError, "rtol must be a finite number >= 0", {"rtol": -1.0}),
         (ValueError, "atol must be a finite number >= 0", {"atol": float("nan")}),
         (ValueError, "Expected 1, received 2", {"names": ["a", "b"]}),
+        (TypeError, "names must be a sequence of strings. Received: names='x'", {"names": "x"}),
+        (TypeError, "names must be a sequence of strings", {"names": 3}),
+        (TypeError, "names must be a sequence of strings", {"names": [3]}),
     ],
 )
 def test_bad_options(error, text, arguments):
@@ -263,6 +266,10 @@ def test_bad_inputs_and_functions():
         gradcheck(mg.ops.sin, np.arange(3))
     with pytest.raises(TypeError, match="takes real numbers"):
         gradcheck(mg.ops.sin, (X, X * 1j))
+    with pytest.raises(
+        ValueError, match=r"Each input must be a tensor.* Received: input 1 = \[\[1"
+    ):
+        gradcheck(mg.ops.add, (X, [[1.0], [1.0, 2.0]]))
     with pytest.raises(ValueError, match="'x' holding NaN or infinite values"):
         gradcheck(mg.ops.sin, np.array([1.0, np.nan]))
     with pytest.raises(TypeError, match="must return a tensor or a tuple of tensors"):
@@ -273,3 +280,7 @@ def test_bad_inputs_and_functions():
         gradcheck(dense, (X, W, B), gradient=lambda g, x, w, b: (g @ w.T, x.T @ g))
     with pytest.raises(TypeError, match=r"needs a layer\. Received: int"):
         check_layer(3, (2, 2))
+    with pytest.raises(ValueError, match="Expected 1, received 2"):
+        check_layer(mg.layers.Dense(2), (3, 2), names=["a", "b"])
+    with pytest.raises(TypeError, match="names must be a sequence of strings"):
+        mg.gradgradcheck(mg.ops.sin, X, names=3)

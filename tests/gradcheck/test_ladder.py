@@ -43,13 +43,20 @@ def test_one_wrong_bit_of_an_integer_gradient_is_seen():
     assert found["textbook"].error < 1e-8  # nobody else sees it
 
 
-def test_what_is_not_linear():
-    found = ladder(mg.ops.exp, rng.standard_normal(4))
-    assert found.linear == ()
-    assert found["integers"].why_not == found["adjoint"].why_not == "not linear"
+def test_what_is_linear_in_some_inputs_only():
+    found = ladder(lambda x, y: mg.ops.exp(x) * y, (rng.standard_normal(4), rng.standard_normal(4)))
+    assert found.linear == ("y",)
+    assert found["integers"].why_not == "not linear in each" and np.isnan(found["integers"].error)
+    assert found["adjoint"].error < 1e-14
     assert found["complex step"].error < 1e-14
     assert found["large step"].error > 0.1  # truncation
-    assert "not linear" in str(found)
+    assert "(linear in y)" in str(found) and "not linear in each" in str(found)
+
+
+@pytest.mark.parametrize("function", [mg.ops.exp, mg.ops.relu, lambda x: x * x])
+def test_what_is_linear_in_nothing_is_refused(function):
+    with pytest.raises(ValueError, match=r"linear in one of its inputs .* linear in none of x$"):
+        ladder(function, rng.standard_normal(4))
 
 
 def test_an_affine_function_and_one_that_knows_no_complex_numbers():

@@ -172,3 +172,23 @@ def test_own_step_and_tolerances():
     assert gradcheck(np.exp, x, gradient=slope, step=0.1, atol=0.005)
     found = gradcheck(np.exp, x, gradient=slope, step=0.1, rtol=0.002).inputs[0]
     assert found.numeric / found.analytic == pytest.approx(np.sinh(0.1) / 0.1, rel=1e-13)
+
+
+@pytest.mark.parametrize("mode", ["full", "fast"])
+@pytest.mark.parametrize(
+    "logits", [[23.3, -11.3], [30.0, 0.0], [50.0, 20.0, 22.0], [-16.9, -58.7, 15.8, -14.3]]
+)
+def test_a_loss_of_nearly_nothing(logits, mode):
+    """log(1 + 1e-14) is a whole number of rounding units: few digits of the slope can be seen."""
+    label = np.array([int(np.argmax(logits))])
+    for seed in range(4):
+        report = gradcheck(
+            mg.ops.softmax_cross_entropy, (np.array([logits]), label), mode=mode, seed=seed
+        )
+        assert report, report
+
+
+def test_gradients_smaller_than_any_normal_number():
+    assert gradcheck(mg.ops.sum, 1e-320 * np.arange(1.0, 4.0)[:, None])
+    report = gradcheck(lambda x: 1e-317 * x, np.array([0.7, -1.3]))
+    assert report, report

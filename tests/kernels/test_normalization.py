@@ -121,3 +121,54 @@ def test_the_operation_on_large_arrays(shape, axes, learned):
     for a, b in zip(compiled, plain, strict=True):
         assert a.shape == b.shape
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape, axes", [
+    ((8, 16, 16, 12), (0, 1, 2)),
+    ((3, 40, 41, 5), (0, 1, 2)),  # the last long row is shorter
+    ((8, 12, 16, 16), (0, 2, 3)),
+    ((8, 16, 12, 16), (0, 2)),
+    ((2, 5, 5, 3), (0, 1, 2)),
+])  # fmt: skip
+@pytest.mark.parametrize("learned", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_with_relu_it_is_the_same_bits_as_relu_behind_it(shape, axes, learned, dtype):
+    rest = [s for i, s in enumerate(shape) if i not in axes]
+    generator = np.random.default_rng(2)
+    values = generator.integers(-2, 3, size=shape).astype(dtype)  # often, the result is just 0
+    x = mg.tensor(values, requires_grad=True)
+    gamma = mg.tensor(generator.normal(size=rest).astype(dtype), requires_grad=True)
+    beta = mg.tensor(generator.integers(-1, 2, size=rest).astype(dtype), requires_grad=True)
+    parts = (gamma, beta) if learned else (None, None)
+    inputs = [x, *parts] if learned else [x]
+    whole = mg.tensor(generator.normal(size=shape).astype(dtype))
+    spread = mg.ops.broadcast_to(whole[:1, :1, :1], shape)  # as after a mean: not contiguous
+
+    def everything(fused, up):
+        found = mg.ops.batch_normalization(x, *parts, axes, 1e-3, "relu" if fused else None)
+        y = found.output if fused else mg.ops.relu(found.output)
+        first = mg.grad(y, inputs, grad_outputs=up, retain_graph=True)
+        second = mg.grad(y, inputs, grad_outputs=up, create_graph=True)
+        return [y, found.mean, found.variance, *first, *second]
+
+    for up in (whole, spread):
+        for a, b in zip(everything(True, up), everything(False, up), strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_gradients_in_place():
+    layout = (3001, 40, 1)
+    g, x, gamma, beta = arrays(layout, "float32")
+    mean, variance = normalization.moments(x, layout)
+    for relu in (None, beta):
+        expected = normalization.gradients(g, x, mean, variance, gamma, layout, True, relu)
+        up = g.copy()
+        found = normalization.gradients(up, x, mean, variance, gamma, layout, True, relu, True)
+        assert found[0] is up
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_other_activations_are_not_fused():
+    with pytest.raises(ValueError, match=r"The fused activation is None or 'relu'.*'tanh'"):
+        mg.ops.batch_normalization(np.zeros((2, 3)), None, None, 0, activation="tanh")

@@ -286,3 +286,69 @@ def test_models_that_return_dicts_are_built_but_are_no_part_of_a_graph():
 def test_all_models_know_their_layers_by_name(model):
     model.build((None, 3))
     assert model.get_layer("inner") is model.get_layer(index=0) is model.layers[0]
+
+
+RELUS = {
+    "layer": layers.ReLU,
+    "activation": lambda: layers.Activation("relu"),
+}
+OTHERS = {
+    "bounded": lambda: layers.ReLU(max_value=6),
+    "never": lambda: layers.ReLU(max_value=0),
+    "leaky": lambda: layers.ReLU(negative_slope=0.1),
+    "tanh": lambda: layers.Activation("tanh"),
+    "lossy": lambda: layers.ReLU(activity_regularizer="l2"),
+}
+
+
+@pytest.mark.parametrize("which", [*RELUS, *OTHERS])
+@pytest.mark.parametrize("kind", ["sequential", "functional", "seen", "shared"])
+def test_normalization_and_relu_in_one_pass_change_nothing(which, kind, x, monkeypatch):
+    """Where they go together, ReLU is not called; where something else reads between, it is."""
+    passes = []
+    normalize = mg.ops.batch_normalization
+
+    def count(*arguments):
+        passes.append(arguments[5:] == ("relu",))
+        return normalize(*arguments)
+
+    def make():
+        mg.set_random_seed(3)
+        first, norm = layers.Conv2D(4, 3), layers.BatchNormalization()
+        second = {**RELUS, **OTHERS}[which]()
+        last = [layers.GlobalAveragePooling2D(), layers.Dense(2)]
+        if kind == "sequential":
+            return mg.Sequential([first, norm, second, *last])
+        image = mg.Input((6, 6, 3))
+        middle = norm(first(image))
+        y = second(middle)
+        if kind == "seen":
+            y = layers.Add()([y, middle])
+        if kind == "shared":
+            y = second(norm(y))
+        return mg.Model(image, last[1](last[0](y)))
+
+    def train(model):
+        model.compile("adam", "mse")
+        losses = [model.train_on_batch(x, np.ones((5, 2), "f")) for _ in range(3)]
+        return [*losses, model.predict(x), *model.get_weights()]
+
+    monkeypatch.setattr(mg.ops, "batch_normalization", count)
+    fused = train(make())
+    assert passes == [which in RELUS and kind != "seen"] * len(passes)
+    monkeypatch.setattr("minigrad.models.sequential.takes_along", lambda *_: False)
+    monkeypatch.setattr("minigrad.models.functional.takes_along", lambda *_: False)
+    passes.clear()
+    plain = train(make())
+    assert passes and not any(passes)
+    for a, b in zip(fused, plain, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_lies_between_normalization_and_relu_can_be_an_output(x):
+    image = mg.Input((6, 6, 3))
+    middle = layers.BatchNormalization()(image)
+    model = mg.Model(image, [middle, layers.ReLU()(middle)])
+    below, above = model(x, training=True)
+    assert (below.numpy() < 0).any()
+    np.testing.assert_array_equal(np.maximum(below.numpy(), 0), above.numpy())

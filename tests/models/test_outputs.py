@@ -227,7 +227,7 @@ def fit(x: Any = X, y: Any = Y, **words: Any) -> Any:
         (
             lambda: compiled(loss={"size": "mse"}),
             ValueError,
-            r"loss must .* one for each of 'size', 'kind'. Received: dict with 'size'",
+            r"loss must .* one for each of \['size', 'kind'\]. Received: dict with \['size'\]",
         ),
         (lambda: compiled(loss=[None, None]), ValueError, r"One output must have a loss"),
         (lambda: compiled(loss_weights=[1.0]), TypeError, r"loss_weights must be a list of 2"),
@@ -239,13 +239,21 @@ def fit(x: Any = X, y: Any = Y, **words: Any) -> Any:
             ValueError,
             r"loss_weights are for models with several outputs",
         ),
-        (fit({"left": LEFT}), ValueError, r"x must .*'left', 'right'. Received: dict with 'left'"),
+        (
+            fit({"left": LEFT}),
+            ValueError,
+            r"x must .*'left', 'right'\]. Received: dict with \['left'\]",
+        ),
         (fit(y=SIZE), TypeError, r"y must be a list of 2 arrays.*'size', 'kind'.*ndarray"),
         (fit(y=[SIZE, KIND[:5]]), ValueError, r"same length. Received: lengths 8, 5"),
         (fit(y=[SIZE, KIND + 1]), ValueError, r"Output 'kind': .*3"),
         (fit(y=[np.zeros((N, 2)), KIND]), ValueError, r"Output 'size': .*\(8, 2\).*\(8, 1\)"),
         (fit(class_weight={0: 2.0}), ValueError, r"class_weight is for models with one output"),
-        (fit(sample_weight={"size": WEIGHT}), ValueError, r"sample_weight must .*dict with 'size'"),
+        (
+            fit(sample_weight={"size": WEIGHT}),
+            ValueError,
+            r"sample_weight must .*dict with \['size'\]",
+        ),
         (fit(sample_weight=[WEIGHT, WEIGHT[:3]]), ValueError, r"\['kind'\].* shape \(8,\)"),
         (
             lambda: compiled(Own(), loss="mse").fit([LEFT, RIGHT], SIZE, verbose=0),

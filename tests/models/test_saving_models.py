@@ -323,3 +323,38 @@ def test_killed_while_saving(tmp_path):
         process.wait()
         process.stdout.close()
         assert load_model(path).count_params() == 400 * 900 + 900
+
+
+class Forgetful(mg.Model):
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.head = layers.Dense(units)
+
+    def call(self, inputs):
+        return self.head(inputs)
+
+
+class Closed(mg.layers.Layer):
+    def __init__(self):
+        super().__init__()
+
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.parametrize(
+    "model, text",
+    [
+        (Forgetful(3), r"Forgetful could not be made again.*'units'.*get_config\(\) return all"),
+        (mg.Sequential([Closed(), layers.Dense(2)]), r"Closed could not .*'name'.*\*\*kwargs"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, model, text):
+    model.build((None, 3))
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"older")
+    with pytest.raises(ValueError, match=text):
+        model.save(path)
+    assert path.read_bytes() == b"older"
+    model.save_weights(path)
+    model.load_weights(path)

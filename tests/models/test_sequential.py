@@ -264,3 +264,10 @@ def test_finding_a_shape_leaves_no_losses_behind() -> None:
     model = Sequential([Outer(), layers.Dense(1)])
     model.build((None, 3))
     assert model.losses == []
+
+
+def test_a_model_in_front_tells_the_shape() -> None:
+    x = mg.Input((8, 8, 2))
+    base = mg.Model(x, layers.GlobalAveragePooling2D()(layers.SeparableConv2D(3, 3)(x)))
+    model = Sequential([base, layers.Dense(2)])
+    assert model.built and model.output_shape == (None, 2) and len(model.weights) == 5

@@ -251,6 +251,11 @@ case(
     *((2, 2, 3, 2), (2,), (2,)),
 )
 case("batch_normalization", lambda x: ops.batch_normalization(x, None, None, 0).output, (4, 2))
+case(
+    "batch_normalization",
+    lambda x, g, b: ops.batch_normalization(x, g, b, 0, 0.1, "relu").output,
+    (4, 2), (2,), (2,),
+)  # fmt: skip
 
 every = pytest.mark.parametrize("case", CASES, ids=lambda c: c.label)
 

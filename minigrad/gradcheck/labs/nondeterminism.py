@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad._validate import positive_int
-from minigrad.gradcheck.labs.sums import naive, ulps
-from minigrad.visualization.canvas import BLUE, GREY, ORANGE, axes
+from minigrad.gradcheck.findings import Array
+from minigrad.gradcheck.labs.sums import naive, tidied, ulps
+from minigrad.visualization.canvas import BLUE, ORANGE, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[Any]
 _TAPS = 9  # elements of the kernel whose gradient is computed
 
 
@@ -55,15 +54,9 @@ class NondeterminismLab:
         ):
             share = np.full(values.size, 100.0 / values.size)
             ax.hist(values.ravel(), edges, weights=share, color=colour, alpha=0.75, label=label)
-        ax.set_xlabel("distance from the ordered sum (ULPs)")
-        ax.set_ylabel("runs (%)")
-        ax.set_title(f"One kernel gradient, {len(self.spread)} times")
         ax.set_yscale("log")
-        ax.grid(True, axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-        ax.legend(frameon=False)
-        return ax
+        title = f"One kernel gradient, {len(self.spread)} times"
+        return tidied(ax, title, "distance from the ordered sum (ULPs)", "runs (%)")
 
 
 def nondeterminism_lab(
@@ -119,11 +112,8 @@ def nondeterminism_lab(
 
     products = (windows * g).astype(np.float32)
     whole = (np.rint(4 * windows) * np.rint(4 * g)).astype(np.float32)
-    lab = NondeterminismLab(
-        spread(products),
-        spread(whole),
-        naive(products).tobytes() == naive(products).tobytes(),
-    )
+    repeated = naive(products).tobytes() == naive(products).tobytes()
+    lab = NondeterminismLab(spread(products), spread(whole), repeated)
     if draw:
         lab.plot(ax)
     return lab

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
-from minigrad.gradcheck.labs.sums import SUMS, naive, wide
+from minigrad.gradcheck.findings import Array
+from minigrad.gradcheck.labs.sums import SUMS, naive, tidied, wide
 from minigrad.visualization.canvas import BLUE, GREY, INK, ORANGE, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Array = NDArray[Any]
 Along: TypeAlias = Literal["depth", "channels", "kernel_size"]
-Gradient: TypeAlias = Callable[[Callable[[Array], Array], type[np.floating[Any]]], Array]
+Add: TypeAlias = Callable[[Array], Array]
+Gradient: TypeAlias = Callable[[Add, type[np.floating[Any]]], Array]
 
 SIZES: dict[Along, tuple[int, ...]] = {
     "depth": (1, 2, 4, 8, 16, 32),
@@ -58,14 +58,8 @@ class PrecisionLab:
         ax.yaxis.set_major_formatter("{x:g}")
         ax.set_xticks(self.sizes, [str(size) for size in self.sizes])
         ax.minorticks_off()
-        ax.set_xlabel(self.along.replace("_", " "))
-        ax.set_ylabel("relative error / 1.2e-7")
-        ax.set_title("Error of a float32 gradient")
-        ax.grid(True, color=GREY, alpha=0.25, linewidth=0.6)
-        for side in ("top", "right"):
-            ax.spines[side].set_visible(False)
-        ax.legend(frameon=False)
-        return ax
+        across = self.along.replace("_", " ")
+        return tidied(ax, "Error of a float32 gradient", across, "relative error / 1.2e-7")
 
 
 def precision_lab(
@@ -124,14 +118,14 @@ def precision_lab(
     sizes = SIZES[along] if sizes is None else tuple(sizes)
     if not sizes or any(not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
         raise ValueError(f"sizes must be integers >= 1, one at least. Received: sizes={sizes!r}")
-    errors: dict[str, list[float]] = {name: [] for name in SUMS}
-    for size in sizes:
+    errors = {name: np.zeros(len(sizes)) for name in SUMS}
+    for k, size in enumerate(sizes):
         gradient = _EXPERIMENTS[along](int(size), np.random.default_rng([seed, int(size)]))
         exact = gradient(naive, np.float64)
         for name, add in SUMS.items():
             difference = gradient(add, np.float32) - exact
-            errors[name].append(float(np.linalg.norm(difference) / np.linalg.norm(exact)))
-    lab = PrecisionLab(along, sizes, {name: np.array(values) for name, values in errors.items()})
+            errors[name][k] = np.linalg.norm(difference) / np.linalg.norm(exact)
+    lab = PrecisionLab(along, sizes, errors)
     if draw:
         lab.plot(ax)
     return lab
@@ -155,11 +149,11 @@ def _depth(size: int, rng: np.random.Generator) -> Gradient:
     start = _float32(rng, (_PIXELS, _CHANNELS))
     kernels = [_float32(rng, (_CHANNELS, _CHANNELS)) for _ in range(size)]
 
-    def gradient(add: Callable[[Array], Array], dtype: type[np.floating[Any]]) -> Array:
+    def gradient(add: Add, dtype: type[np.floating[Any]]) -> Array:
         g = start
         for kernel in kernels:
             g = _sum_of_products(g[:, np.newaxis], kernel, add, dtype)
-        return np.asarray(g)
+        return g
 
     return gradient
 
@@ -176,9 +170,7 @@ def _float32(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.asarray(rng.standard_normal(shape) / shape[-1] ** 0.25, np.float32)
 
 
-def _sum_of_products(
-    a: Array, b: Array, add: Callable[[Array], Array], dtype: type[np.floating[Any]]
-) -> Array:
+def _sum_of_products(a: Array, b: Array, add: Add, dtype: type[np.floating[Any]]) -> Array:
     """Return Σ a b over the last axis in ``dtype``; a wide sum has wide products as well."""
     if add is wide:
         products = a.astype(np.float64) * b.astype(np.float64)

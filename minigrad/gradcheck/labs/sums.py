@@ -1,14 +1,17 @@
-"""Four ways to add up float32 numbers, and the distance between two results in ULPs."""
+"""What the labs share: four ways to add up float32 numbers, distances in ULPs, tidy axes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from minigrad.gradcheck.findings import Array
+from minigrad.visualization.canvas import GREY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def naive(terms: Array) -> Array:
@@ -66,10 +69,17 @@ def ulps(a: Any, b: Any) -> Array:
     >>> int(ulps(np.float32(1.0), np.nextafter(np.float32(1.0), np.float32(2.0))))
     1
     """
-    return _rank(b) - _rank(a)
+    bits = [np.asarray(x, np.float32).view(np.int32).astype(np.int64) for x in (a, b)]
+    ranks = [np.where(n < 0, -(n & 0x7FFFFFFF), n) for n in bits]  # among all, 0 for both zeros
+    return np.asarray(ranks[1] - ranks[0])
 
 
-def _rank(x: Any) -> Array:
-    """Return the position of each float32 in the row of all of them; 0 for both zeros."""
-    bits = np.asarray(x, np.float32).view(np.int32).astype(np.int64)
-    return np.asarray(np.where(bits < 0, -(bits & 0x7FFFFFFF), bits))
+def tidied(ax: Axes, title: str, across: str, down: str) -> Axes:
+    """Return the axes with labels, a faint grid and no frame."""
+    ax.set_title(title)
+    ax.set_xlabel(across)
+    ax.set_ylabel(down)
+    ax.grid(True, color=GREY, alpha=0.25, linewidth=0.6)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False)
+    return ax

@@ -2,74 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from minigrad.gradcheck.zoo.exercise import Array, Gradients, Operation, normal
-
-Pair = tuple[int, int]
-NONE, SAME, LATE = ((0, 0), (0, 0)), ((1, 1), (1, 1)), ((0, 1), (0, 1))
-
-
-def forward(
-    x: Array,
-    kernel: Array,
-    strides: Pair = (1, 1),
-    dilation: Pair = (1, 1),
-    pads: tuple[Pair, Pair] = NONE,
-) -> Array:
-    """Return y[n, i, j, c M + m] = Σ_ab x[n, r, s, c] K[a, b, c, m].
-
-    r = i sh + a dh - top, s = j sw + b dw - left; x: (N, H, W, C); kernel: (KH, KW, C, M).
-    """
-    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    size = [
-        (padded.shape[k + 1] - (kernel.shape[k] - 1) * dilation[k] - 1) // strides[k] + 1
-        for k in (0, 1)
-    ]
-    y = np.zeros((len(x), size[0], size[1], *kernel.shape[2:]), x.dtype)
-    for a, b, rows, columns in windows(kernel.shape[:2], size, strides, dilation):
-        y += padded[:, rows, columns, :, np.newaxis] * kernel[a, b]
-    return y.reshape(*y.shape[:3], -1)
-
-
-def backward(
-    g: Array,
-    x: Array,
-    kernel: Array,
-    strides: Pair = (1, 1),
-    dilation: Pair = (1, 1),
-    pads: tuple[Pair, Pair] = NONE,
-) -> Gradients:
-    """Return (dx, dkernel): every product in `forward` hands g times one factor to the other."""
-    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    g = g.reshape(*g.shape[:3], *kernel.shape[2:])
-    dx, dkernel = np.zeros_like(padded), np.zeros_like(kernel)
-    for a, b, rows, columns in windows(kernel.shape[:2], g.shape[1:3], strides, dilation):
-        dx[:, rows, columns] += (g * kernel[a, b]).sum(axis=-1)
-        dkernel[a, b] = (padded[:, rows, columns, :, np.newaxis] * g).sum(axis=(0, 1, 2))
-    return crop(dx, x, pads), dkernel
-
-
-def windows(
-    taps: Any, size: Any, strides: Pair, dilation: Pair = (1, 1)
-) -> Iterator[tuple[int, int, slice, slice]]:
-    """Yield each tap (a, b) of a window with the rows and columns that it meets."""
-    for a, b in np.ndindex(*taps):
-        rows, columns = (
-            slice(tap * rate, tap * rate + (count - 1) * step + 1, step)
-            for tap, rate, count, step in zip((a, b), dilation, size, strides, strict=True)
-        )
-        yield a, b, rows, columns
-
-
-def crop(dx: Array, x: Array, pads: tuple[Pair, Pair]) -> Array:
-    """Return the part of a padded image that is the image."""
-    (top, _), (left, _) = pads
-    return dx[:, top : top + x.shape[1], left : left + x.shape[2]]
-
+from minigrad.gradcheck.findings import Array
+from minigrad.gradcheck.geometry import LATE, SAME, Pads, Pair, backward, forward, windows
+from minigrad.gradcheck.zoo.exercise import Gradient, Operation, normal
 
 DEPTHWISE = Operation("depthwise", forward, backward, normal((2, 5, 5, 2), (3, 3, 2, 1)))
 bug = DEPTHWISE.bug
@@ -78,35 +17,33 @@ STRIDED: dict[str, Any] = {"strides": (2, 2), "pads": SAME}
 
 
 @bug(1, "kernel", "rotated")
-def rotates_kernel_gradient(g: Array, x: Array, kernel: Array) -> Gradients:
+def rotates_kernel_gradient(g: Array, x: Array, kernel: Array) -> Gradient:
     """Turn the kernel's gradient by 180 degrees, because "a convolution flips its kernel"."""
-    dx, dkernel = backward(g, x, kernel)
-    return dx, dkernel[::-1, ::-1]
+    return backward(g, x, kernel)[1][::-1, ::-1]
 
 
 @bug(2, "kernel", "upstream flipped", seen="if the upstream gradient is not uniform", **PADDED)
-def flips_upstream(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def flips_upstream(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Flip the upstream gradient, where the kernel should be flipped."""
-    dx, _ = backward(g, x, kernel, **how)
-    return dx, backward(g[:, ::-1, ::-1], x, kernel, **how)[1]
+    return backward(g[:, ::-1, ::-1], x, kernel, **how)[1]
 
 
 @bug(1, "x", "kernel rotated", **PADDED)
-def correlates_twice(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def correlates_twice(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Forget to turn the kernel on the way back: correlate both times."""
-    return backward(g, x, kernel[::-1, ::-1], **how)[0], backward(g, x, kernel, **how)[1]
+    return backward(g, x, kernel[::-1, ::-1], **how)[0]
 
 
 @bug(2, "kernel", "dilation ignored", seen="if the dilation rate is not 1", dilation=(2, 2))
-def ignores_dilation(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def ignores_dilation(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Ignore the dilation rate in the kernel's gradient."""
-    return backward(g, x, kernel, **how)[0], backward(g, x, kernel)[1]
+    return backward(g, x, kernel)[1]
 
 
 @bug(2, "x", "stride ignored", seen="if the strides are not 1", **STRIDED)
-def ignores_strides(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def ignores_strides(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Ignore the strides in the gradient of the image."""
-    return backward(g, x, kernel, **PADDED)[0], backward(g, x, kernel, **how)[1]
+    return backward(g, x, kernel, **PADDED)[0]
 
 
 @bug(
@@ -118,144 +55,114 @@ def ignores_strides(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
     strides=(2, 2),
     pads=LATE,
 )
-def pads_before(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def pads_before(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Put the single row and column of padding before the image, not after it."""
-    early = {**how, "pads": ((1, 0), (1, 0))}
-    return backward(g, x, kernel, **how)[0], backward(g, x, kernel, **early)[1]
+    return backward(g, x, kernel, **{**how, "pads": ((1, 0), (1, 0))})[1]
 
 
-@bug(
-    2,
-    "kernel",
-    "channels permuted",
-    seen="if the multiplier is not 1",
-    inputs=normal((2, 4, 4, 3), (2, 2, 3, 2)),
-)
-def mixes_multiplier_and_channel(g: Array, x: Array, kernel: Array) -> Gradients:
+TWO_FILTERS = normal((2, 4, 4, 3), (2, 2, 3, 2))
+
+
+@bug(2, "kernel", "channels permuted", seen="if the multiplier is not 1", inputs=TWO_FILTERS)
+def mixes_multiplier_and_channel(g: Array, x: Array, kernel: Array) -> Gradient:
     """Take channel q of the output for m C + c instead of c M + m."""
     channels, multiplier = kernel.shape[2:]
-    mixed = g.reshape(*g.shape[:3], multiplier, channels).swapaxes(-1, -2)
-    return backward(g, x, kernel)[0], backward(mixed, x, kernel)[1]
+    return backward(g.reshape(*g.shape[:3], multiplier, channels).swapaxes(-1, -2), x, kernel)[1]
 
 
-@bug(
-    2,
-    "x",
-    "missing sum",
-    seen="if the multiplier is not 1",
-    inputs=normal((2, 4, 4, 2), (2, 2, 2, 2)),
-)
-def takes_first_multiplier(g: Array, x: Array, kernel: Array) -> Gradients:
+@bug(2, "x", "missing sum", seen="if the multiplier is not 1", inputs=TWO_FILTERS)
+def takes_first_multiplier(g: Array, x: Array, kernel: Array) -> Gradient:
     """Forget the sum over the multiplier: the image hears of the first filter only."""
     first = g.reshape(*g.shape[:3], *kernel.shape[2:])[..., 0]
-    return backward(first, x, kernel[..., :1])[0], backward(g, x, kernel)[1]
+    return backward(first, x, kernel[..., :1])[0]
 
 
 @bug(1, "kernel", "missing batch sum")
-def forgets_batch(g: Array, x: Array, kernel: Array) -> Gradients:
+def forgets_batch(g: Array, x: Array, kernel: Array) -> Gradient:
     """Take the kernel's gradient from the first image only."""
-    return backward(g, x, kernel)[0], backward(g[:1], x[:1], kernel)[1]
+    return backward(g[:1], x[:1], kernel)[1]
 
 
 @bug(1, "kernel", "divided by the batch size", inputs=normal((3, 4, 5, 2), (2, 2, 2, 1)))
-def averages_batch(g: Array, x: Array, kernel: Array) -> Gradients:
+def averages_batch(g: Array, x: Array, kernel: Array) -> Gradient:
     """Average over the images where the kernel's gradient is their sum."""
-    dx, dkernel = backward(g, x, kernel)
-    return dx, dkernel / len(x)
+    return backward(g, x, kernel)[1] / len(x)
 
 
 @bug(1, "kernel", "divided by the pixels")
-def averages_pixels(g: Array, x: Array, kernel: Array) -> Gradients:
+def averages_pixels(g: Array, x: Array, kernel: Array) -> Gradient:
     """Average over the output pixels where the kernel's gradient is their sum."""
-    dx, dkernel = backward(g, x, kernel)
-    return dx, dkernel / (g.shape[1] * g.shape[2])
+    return backward(g, x, kernel)[1] / (g.shape[1] * g.shape[2])
 
 
 @bug(2, "kernel", "shifted by one", inputs=normal((2, 5, 6, 2), (4, 3, 2, 1)))
-def counts_taps_from_one(g: Array, x: Array, kernel: Array) -> Gradients:
+def counts_taps_from_one(g: Array, x: Array, kernel: Array) -> Gradient:
     """Count the rows of the kernel from 1: the last one comes out where the first belongs."""
-    dx, dkernel = backward(g, x, kernel)
-    return dx, np.roll(dkernel, 1, axis=0)
+    return np.roll(backward(g, x, kernel)[1], 1, axis=0)
 
 
 @bug(2, "x", "shifted by one", seen="if there is padding", **PADDED)
-def crops_late(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def crops_late(g: Array, x: Array, kernel: Array, pads: Pads) -> Gradient:
     """Crop the padding from the bottom and the right only: the gradient is off by one pixel."""
-    top, left = how["pads"][0][0], how["pads"][1][0]
-    padded = np.pad(x, ((0, 0), *how["pads"], (0, 0)))
-    dx = backward(g, padded, kernel)[0]
-    dkernel = backward(g, x, kernel, **how)[1]
-    return dx[:, : -2 * top or None, : -2 * left or None], dkernel
+    dx = backward(g, np.pad(x, ((0, 0), *pads, (0, 0))), kernel)[0]
+    return dx[:, : -2 * pads[0][0] or None, : -2 * pads[1][0] or None]
 
 
 @bug(1, "kernel", "transposed")
-def swaps_kernel_axes(g: Array, x: Array, kernel: Array) -> Gradients:
+def swaps_kernel_axes(g: Array, x: Array, kernel: Array) -> Gradient:
     """Swap the height and width of the kernel's gradient."""
-    dx, dkernel = backward(g, x, kernel)
-    return dx, dkernel.swapaxes(0, 1)
+    return backward(g, x, kernel)[1].swapaxes(0, 1)
 
 
-@bug(
-    3,
-    "x",
-    "shifted by one",
-    seen="if strides > 1 leave a row of the image unread",
-    inputs=normal((2, 6, 6, 2), (3, 3, 2, 1)),
-    strides=(2, 2),
-)
-def aligns_with_the_end(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+UNREAD = normal((2, 6, 6, 2), (3, 3, 2, 1))
+
+
+@bug(3, "x", "shifted by one", seen="if strides leave a row unread", inputs=UNREAD, strides=(2, 2))
+def aligns_with_the_end(g: Array, x: Array, kernel: Array, strides: Pair) -> Gradient:
     """Spread the upstream gradient by the strides, and lay the result against the last row."""
-    dx, dkernel = backward(g, x, kernel, **how)
-    unread = (x.shape[1] - kernel.shape[0]) % how["strides"][0]
-    return np.roll(dx, unread, axis=(1, 2)), dkernel
+    unread = (x.shape[1] - kernel.shape[0]) % strides[0]
+    return np.roll(backward(g, x, kernel, strides)[0], unread, axis=(1, 2))
 
 
 @bug(2, "kernel", "border missing", seen="if there is padding", **PADDED)
-def skips_the_border(g: Array, x: Array, kernel: Array, **how: Any) -> Gradients:
+def skips_the_border(g: Array, x: Array, kernel: Array, **how: Any) -> Gradient:
     """Leave out the windows that reach into the padding."""
-    return backward(g, x, kernel, **how)[0], backward(g[:, 1:-1, 1:-1], x, kernel)[1]
+    return backward(g[:, 1:-1, 1:-1], x, kernel)[1]
 
 
 @bug(2, "kernel", "one slice", inputs=normal((2, 4, 4, 5), (2, 2, 5, 1)))
-def stops_before_last_channel(g: Array, x: Array, kernel: Array) -> Gradients:
+def stops_before_last_channel(g: Array, x: Array, kernel: Array) -> Gradient:
     """Let the loop over the channels end one too early."""
-    dx, dkernel = backward(g, x, kernel)
+    dkernel = backward(g, x, kernel)[1]
     dkernel[:, :, -1] = 0.0
-    return dx, dkernel
+    return dkernel
 
 
 @bug(2, "x", "not accumulated", seen="if windows overlap")
-def overwrites(g: Array, x: Array, kernel: Array) -> Gradients:
+def overwrites(g: Array, x: Array, kernel: Array) -> Gradient:
     """Assign to the gradient of a pixel where several windows should add to it."""
     dx, split = np.zeros_like(x), g.reshape(*g.shape[:3], *kernel.shape[2:])
     for a, b, rows, columns in windows(kernel.shape[:2], g.shape[1:3], (1, 1), (1, 1)):
         dx[:, rows, columns] = (split * kernel[a, b]).sum(axis=-1)
-    return dx, backward(g, x, kernel)[1]
+    return dx
 
 
-@bug(
-    2,
-    "kernel",
-    seen="if the strides differ",
-    inputs=normal((2, 7, 7, 2), (3, 3, 2, 1)),
-    strides=(2, 1),
-)
-def swaps_strides(g: Array, x: Array, kernel: Array, strides: Pair) -> Gradients:
+UNEQUAL = normal((2, 7, 7, 2), (3, 3, 2, 1))
+
+
+@bug(2, "kernel", seen="if the strides differ", inputs=UNEQUAL, strides=(2, 1))
+def swaps_strides(g: Array, x: Array, kernel: Array, strides: Pair) -> Gradient:
     """Use the vertical stride for the columns, too."""
     wide = np.pad(x, ((0, 0), (0, 0), (0, 6), (0, 0)))
-    both = (strides[0], strides[0])
-    return backward(g, x, kernel, strides)[0], backward(g, wide, kernel, both)[1]
+    return backward(g, wide, kernel, (strides[0], strides[0]))[1]
 
 
-@bug(
-    3,
-    "kernel",
-    "one element",
-    seen="in one element of many",
-    inputs=normal((1, 5, 5, 3), (4, 4, 3, 2)),
-)
-def loses_one_tap(g: Array, x: Array, kernel: Array) -> Gradients:
+MANY_TAPS = normal((1, 5, 5, 3), (4, 4, 3, 2))
+
+
+@bug(3, "kernel", "one element", seen="in one element of many", inputs=MANY_TAPS)
+def loses_one_tap(g: Array, x: Array, kernel: Array) -> Gradient:
     """Skip the centre of one filter."""
-    dx, dkernel = backward(g, x, kernel)
+    dkernel = backward(g, x, kernel)[1]
     dkernel[2, 2, 1, 1] = 0.0
-    return dx, dkernel
+    return dkernel

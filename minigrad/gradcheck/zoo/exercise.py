@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,45 +10,23 @@ from functools import wraps
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minigrad.gradcheck.check import gradcheck
+from minigrad.gradcheck.findings import Array
 from minigrad.gradcheck.report import GradCheckReport, Mode
 
-Array: TypeAlias = NDArray[Any]
+Gradient: TypeAlias = Any  # of one input: an array; a wrong one may have any shape and dtype
 Gradients: TypeAlias = tuple[Any, ...]  # one entry per input; None for labels and indices
 Inputs: TypeAlias = Callable[[np.random.Generator], tuple[Array, ...]]
-Bug = TypeVar("Bug", bound=Callable[..., Any])
+Bug = TypeVar("Bug", bound=Callable[..., Gradient])
 
 
 @dataclass(frozen=True)
 class Exercise:
     """A wrong gradient to find: what a student could have written, beside what is right.
 
-    Attributes
-    ----------
-    name : str
-        ``operation/what-is-done``.
-    operation : str
-        The operation whose gradient is wrong.
-    story : str
-        What was written, in a sentence (the solution).
-    difficulty : int
-        1: wrong almost everywhere; 2: takes the right inputs; 3: hides from careful checkers.
-    wrong : str
-        The input whose gradient is wrong.
-    seen : str
-        When the mistake shows, if it does not always; "" otherwise.
-    diagnosis : str
-        The entry of the catalogue that names the mistake; "" if none does.
-    inputs : tuple of arrays
-        Where the mistake shows: the same numbers every time.
-    forward, right : callable
-        ``forward(*inputs)`` and its gradient ``right(upstream, *inputs)``, in plain NumPy.
-
     Examples
     --------
-    >>> import minigrad as mg
     >>> from minigrad.gradcheck import exercises
     >>> exercise = exercises["dense/keeps-one-example"]
     >>> print(exercise.hint)
@@ -58,16 +35,16 @@ class Exercise:
     (False, True)
     """
 
-    name: str
-    operation: str
-    story: str
-    difficulty: int
-    wrong: str
-    seen: str
-    diagnosis: str
-    forward: Callable[..., Array] = field(repr=False)
-    right: Callable[..., Gradients] = field(repr=False)
-    _bug: Callable[..., Gradients] = field(repr=False)
+    name: str  # operation/what-is-done
+    operation: str  # the operation whose gradient is wrong
+    story: str  # what was written, in a sentence (the solution)
+    difficulty: int  # 1: wrong almost everywhere; 2: if inputs are right; 3: hides from the careful
+    wrong: str  # the input whose gradient is wrong
+    seen: str  # when the mistake shows, if it does not always; "" otherwise
+    diagnosis: str  # the entry of the catalogue that names the mistake; "" if none does
+    forward: Callable[..., Array] = field(repr=False)  # forward(*inputs), in plain NumPy ...
+    right: Callable[..., Gradients] = field(repr=False)  # ... and right(upstream, *inputs)
+    _bug: Callable[..., Gradient] = field(repr=False)
     _options: dict[str, Any] = field(repr=False)
     _inputs: Inputs = field(repr=False)
 
@@ -79,18 +56,24 @@ class Exercise:
     @property
     def backward(self) -> Callable[..., Gradients]:
         """The wrong gradient, ``backward(upstream, *inputs)``; a new one that remembers nothing."""
-        options = dict(self._options)
-        if "memory" in inspect.signature(self._bug).parameters:
-            options["memory"] = {}
-        return bind(self._bug, options)
+        _, *parameters = inspect.signature(self._bug).parameters
+        fresh: dict[str, Any] = {"memory": {}} if "memory" in parameters else {}
+
+        @wraps(self._bug)
+        def call(upstream: Array, *inputs: Array) -> Gradients:
+            gradients = list(self.right(upstream, *inputs))
+            wrong = self._bug(upstream, *inputs, **self._options, **fresh)
+            gradients[parameters.index(self.wrong)] = wrong
+            return tuple(gradients)
+
+        return call
 
     @property
     def source(self) -> str:
-        """The Python code of the wrong gradient, without the sentence that gives it away."""
-        code = textwrap.dedent(inspect.getsource(self._bug))
-        lines = [line for line in code.splitlines() if not line.strip().startswith('"""')]
-        start = next(k for k, line in enumerate(lines) if line.startswith("def "))
-        return "\n".join(lines[start:])
+        """The code of the wrong input's gradient, without the sentence that gives it away."""
+        code = inspect.getsource(self._bug)
+        lines = code[code.index("def ") :].splitlines()
+        return "\n".join(line for line in lines if not line.strip().startswith('"""'))
 
     @property
     def hint(self) -> str:
@@ -106,15 +89,8 @@ class Exercise:
 class Operation:
     """A forward function in NumPy, its right gradient, and the bugs that belong to it.
 
-    Parameters
-    ----------
-    name : str
-    forward : callable
-        ``forward(*inputs, **options)``.
-    backward : callable
-        ``backward(upstream, *inputs, **options)``: one gradient per input.
-    inputs : callable
-        Takes a random generator, returns inputs: those of all bugs that bring none.
+    ``forward(*inputs, **options)``; ``backward(upstream, *inputs, **options)`` returns one gradient
+    per input; ``inputs`` makes those of all bugs that bring none.
     """
 
     def __init__(
@@ -124,9 +100,7 @@ class Operation:
         backward: Callable[..., Gradients],
         inputs: Inputs,
     ) -> None:
-        self.name = name
-        self.forward = forward
-        self.backward = backward
+        self.name, self.forward, self.backward = name, forward, backward
         self.exercises: list[Exercise] = []
         self._inputs = inputs
 
@@ -140,9 +114,10 @@ class Operation:
         inputs: Inputs | None = None,
         **options: Any,
     ) -> Callable[[Bug], Bug]:
-        """Add a wrong gradient: its name and docstring say what it does, ``options`` go to all.
+        """Add a function that returns a wrong gradient for the input ``wrong``; others stay right.
 
-        A wrong gradient with a parameter ``memory`` finds there what it stored in earlier calls.
+        Its name and docstring say what it does; ``options`` go to the right functions as well. With
+        a parameter ``memory`` it finds there what it stored in earlier calls.
         """
 
         def add(function: Bug) -> Bug:
@@ -203,21 +178,14 @@ class Exercises(Sequence[Exercise]):
 
     def select(self, operation: str | None = None, difficulty: int | None = None) -> Exercises:
         """Return the exercises of an operation, of a difficulty, or both."""
-        return Exercises(
-            [
-                one
-                for one in self._all
-                if operation in (None, one.operation) and difficulty in (None, one.difficulty)
-            ]
-        )
+        chosen = [one for one in self._all if operation in (None, one.operation)]
+        return Exercises([one for one in chosen if difficulty in (None, one.difficulty)])
 
     def __repr__(self) -> str:
         return f"Exercises({len(self)} wrong gradients: {', '.join(self.names)})"
 
 
-def bind(
-    function: Callable[..., Any], options: dict[str, Any], name: str | None = None
-) -> Callable[..., Any]:
+def bind(function: Bug, options: dict[str, Any], name: str | None = None) -> Callable[..., Any]:
     """Return the function with its options set, under a name; its parameters stay readable."""
 
     @wraps(function)
@@ -228,6 +196,6 @@ def bind(
     return call
 
 
-def normal(*shapes: tuple[int, ...]) -> Inputs:
+def normal(*shapes: tuple[int, ...], dtype: str = "float64") -> Inputs:
     """Return inputs of these shapes, normally distributed."""
-    return lambda rng: tuple(rng.standard_normal(shape) for shape in shapes)
+    return lambda rng: tuple(rng.standard_normal(shape).astype(dtype) for shape in shapes)

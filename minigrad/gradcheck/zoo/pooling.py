@@ -2,44 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from minigrad.gradcheck.zoo.depthwise import NONE, SAME, Pair, crop, windows
-from minigrad.gradcheck.zoo.exercise import Array, Gradients, Inputs, Operation, normal
+from minigrad.gradcheck.findings import Array
+from minigrad.gradcheck.geometry import NONE, SAME, Pads, Pair, crop, windows
+from minigrad.gradcheck.zoo.exercise import Gradient, Gradients, Operation, normal
+
+TWO = (2, 2)
 
 
-def max_forward(
-    x: Array, pool: Pair = (2, 2), strides: Pair = (2, 2), pads: tuple[Pair, Pair] = NONE
-) -> Array:
+def max_forward(x: Array, pool: Pair = TWO, strides: Pair = TWO, pads: Pads = NONE) -> Array:
     """Return the maximum of each window of x: (N, H, W, C); padding never wins."""
     largest: Array = views(x, pool, strides, pads).max(axis=0)
     return largest
 
 
 def max_backward(
-    g: Array,
-    x: Array,
-    pool: Pair = (2, 2),
-    strides: Pair = (2, 2),
-    pads: tuple[Pair, Pair] = NONE,
+    g: Array, x: Array, pool: Pair = TWO, strides: Pair = TWO, pads: Pads = NONE
 ) -> Gradients:
     """Return (dx,): each g is added to the pixel that won its window, the first one of equals."""
     winner = views(x, pool, strides, pads).argmax(axis=0)
     return (route(g, winner, x, pool, strides, pads),)
 
 
-def views(
-    x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair], fill: float = -np.inf
-) -> Array:
+def views(x: Array, pool: Pair, strides: Pair, pads: Pads, fill: float = -np.inf) -> Array:
     """Return for each tap of the window what it sees: (taps, N, H', W', C)."""
     padded = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
     size = [(padded.shape[k + 1] - pool[k]) // strides[k] + 1 for k in (0, 1)]
     return np.stack([padded[:, rows, cols] for _, _, rows, cols in windows(pool, size, strides)])
 
 
-def route(
-    g: Array, winner: Array, x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair]
-) -> Array:
+def route(g: Array, winner: Array, x: Array, pool: Pair, strides: Pair, pads: Pads) -> Array:
     """Return dx: each g is added where the winner of its window came from."""
     dx = np.pad(np.zeros_like(x), ((0, 0), *pads, (0, 0)))
     for tap, (_, _, rows, columns) in enumerate(windows(pool, g.shape[1:3], strides)):
@@ -52,105 +47,86 @@ def few_numbers(rng: np.random.Generator) -> tuple[Array, ...]:
     return (rng.integers(0, 3, (2, 4, 4, 2)).astype(float),)
 
 
-def negative(*shape: int) -> Inputs:
-    """Return an image below zero."""
-    return lambda rng: (-rng.uniform(0.5, 2.0, shape),)
-
-
 MAX_POOL = Operation("max pooling", max_forward, max_backward, normal((2, 4, 4, 2)))
 bug = MAX_POOL.bug
 OVERLAP = {"pool": (3, 3), "strides": (1, 1)}
+SAME_3: dict[str, Any] = {"pool": (3, 3), "strides": TWO, "pads": SAME}
+
+
+def negative(rng: np.random.Generator) -> tuple[Array, ...]:
+    """Return an image below zero."""
+    return (-rng.uniform(0.5, 2.0, (1, 5, 5, 2)),)
 
 
 @bug(3, "x", seen="if a window has two equal maxima", inputs=few_numbers)
-def rewards_all_winners(g: Array, x: Array) -> Gradients:
+def rewards_all_winners(g: Array, x: Array) -> Gradient:
     """Compare with the maximum: all equal ones get the whole gradient."""
-    seen = views(x, (2, 2), (2, 2), NONE)
+    seen = views(x, TWO, TWO, NONE)
     dx = np.zeros_like(x)
-    for tap, (_, _, rows, columns) in enumerate(windows((2, 2), g.shape[1:3], (2, 2))):
+    for tap, (_, _, rows, columns) in enumerate(windows(TWO, g.shape[1:3], TWO)):
         dx[:, rows, columns] += g * (seen[tap] == seen.max(axis=0))
-    return (dx,)
+    return dx
 
 
 @bug(2, "x", "not accumulated", seen="if windows overlap", inputs=normal((1, 5, 5, 2)), **OVERLAP)
-def overwrites(g: Array, x: Array, pool: Pair, strides: Pair) -> Gradients:
+def overwrites(g: Array, x: Array, pool: Pair, strides: Pair) -> Gradient:
     """Assign to the winner where several windows should add to it."""
     winner = views(x, pool, strides, NONE).argmax(axis=0)
     dx = np.zeros_like(x)
     for n, i, j, c in np.ndindex(*g.shape):
         a, b = divmod(int(winner[n, i, j, c]), pool[1])
         dx[n, i * strides[0] + a, j * strides[1] + b, c] = g[n, i, j, c]
-    return (dx,)
+    return dx
 
 
 @bug(2, "x")
-def swaps_rows_and_columns(g: Array, x: Array) -> Gradients:
+def swaps_rows_and_columns(g: Array, x: Array) -> Gradient:
     """Decode the position of the winner as (column, row)."""
-    winner = views(x, (2, 2), (2, 2), NONE).argmax(axis=0)
+    winner = views(x, TWO, TWO, NONE).argmax(axis=0)
     swapped = 2 * (winner % 2) + winner // 2
-    return (route(g, swapped, x, (2, 2), (2, 2), NONE),)
+    return route(g, swapped, x, TWO, TWO, NONE)
 
 
-@bug(
-    3,
-    "x",
-    seen="at the border, if everything there is negative",
-    inputs=negative(1, 5, 5, 2),
-    pool=(3, 3),
-    strides=(2, 2),
-    pads=SAME,
-)
-def pads_with_zeros(
-    g: Array, x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair]
-) -> Gradients:
+@bug(3, "x", seen="at the border, if everything there is negative", inputs=negative, **SAME_3)
+def pads_with_zeros(g: Array, x: Array, pool: Pair, strides: Pair, pads: Pads) -> Gradient:
     """Pad with zeros on the way back: the padding wins against negative numbers."""
     winner = views(x, pool, strides, pads, fill=0.0).argmax(axis=0)
-    return (route(g, winner, x, pool, strides, pads),)
+    return route(g, winner, x, pool, strides, pads)
 
 
-@bug(
-    2,
-    "x",
-    "stride ignored",
-    seen="if the strides are not the pool size",
-    inputs=normal((1, 8, 8, 2)),
-    strides=(3, 3),
-)
-def assumes_strides(g: Array, x: Array, strides: Pair) -> Gradients:
+GAPS: dict[str, Any] = {"inputs": normal((1, 8, 8, 2)), "strides": (3, 3)}
+
+
+@bug(2, "x", "stride ignored", seen="if the strides are not the pool size", **GAPS)
+def assumes_strides(g: Array, x: Array, strides: Pair) -> Gradient:
     """Take the strides to be the pool size on the way back."""
-    winner = views(x, (2, 2), strides, NONE).argmax(axis=0)
-    return (route(g, winner, x, (2, 2), (2, 2), NONE),)
+    winner = views(x, TWO, strides, NONE).argmax(axis=0)
+    return route(g, winner, x, TWO, TWO, NONE)
 
 
 # ---------------------------------------------------------------------- average pooling
 
 
-def mean_forward(
-    x: Array, pool: Pair = (2, 2), strides: Pair = (2, 2), pads: tuple[Pair, Pair] = NONE
-) -> Array:
+def mean_forward(x: Array, pool: Pair = TWO, strides: Pair = TWO, pads: Pads = NONE) -> Array:
     """Return the mean of each window of x: (N, H, W, C); padding does not count."""
     total: Array = views(x, pool, strides, pads, fill=0.0).sum(axis=0)
     return total / counts(x, pool, strides, pads)
 
 
 def mean_backward(
-    g: Array,
-    x: Array,
-    pool: Pair = (2, 2),
-    strides: Pair = (2, 2),
-    pads: tuple[Pair, Pair] = NONE,
+    g: Array, x: Array, pool: Pair = TWO, strides: Pair = TWO, pads: Pads = NONE
 ) -> Gradients:
     """Return (dx,): each pixel of a window gets the same share of its g."""
     return (spread(g / counts(x, pool, strides, pads), x, pool, strides, pads),)
 
 
-def counts(x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair]) -> Array:
+def counts(x: Array, pool: Pair, strides: Pair, pads: Pads) -> Array:
     """Return how many pixels of the image each window holds."""
     number: Array = views(np.ones_like(x), pool, strides, pads, fill=0.0).sum(axis=0)
     return number
 
 
-def spread(share: Array, x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair]) -> Array:
+def spread(share: Array, x: Array, pool: Pair, strides: Pair, pads: Pads) -> Array:
     """Return dx: each window adds its share to all of its pixels."""
     dx = np.pad(np.zeros_like(x), ((0, 0), *pads, (0, 0)))
     for _, _, rows, columns in windows(pool, share.shape[1:3], strides):
@@ -162,42 +138,26 @@ MEAN_POOL = Operation("average pooling", mean_forward, mean_backward, normal((2,
 
 
 @MEAN_POOL.bug(1, "x", "scaled by the window")
-def forgets_to_divide(g: Array, x: Array) -> Gradients:
+def forgets_to_divide(g: Array, x: Array) -> Gradient:
     """Give each pixel the whole gradient, as a sum would."""
-    return (spread(g, x, (2, 2), (2, 2), NONE),)
+    return spread(g, x, TWO, TWO, NONE)
 
 
-@MEAN_POOL.bug(
-    3,
-    "x",
-    seen="at the border",
-    inputs=normal((1, 5, 5, 2)),
-    pool=(3, 3),
-    strides=(2, 2),
-    pads=SAME,
-)
-def counts_the_padding(
-    g: Array, x: Array, pool: Pair, strides: Pair, pads: tuple[Pair, Pair]
-) -> Gradients:
+@MEAN_POOL.bug(3, "x", seen="at the border", inputs=normal((1, 5, 5, 2)), **SAME_3)
+def counts_the_padding(g: Array, x: Array, pool: Pair, strides: Pair, pads: Pads) -> Gradient:
     """Divide by the size of the window, although padding does not count on the way there."""
-    return (spread(g / (pool[0] * pool[1]), x, pool, strides, pads),)
+    return spread(g / (pool[0] * pool[1]), x, pool, strides, pads)
 
 
 @MEAN_POOL.bug(
     2, "x", "not accumulated", seen="if windows overlap", inputs=normal((1, 5, 5, 2)), **OVERLAP
 )
-def keeps_the_last_window(g: Array, x: Array, pool: Pair, strides: Pair) -> Gradients:
+def keeps_the_last_window(g: Array, x: Array, pool: Pair, strides: Pair) -> Gradient:
     """Assign to pixels where several windows should add to them."""
     dx = np.zeros_like(x)
     for _, _, rows, columns in windows(pool, g.shape[1:3], strides):
         dx[:, rows, columns] = g / (pool[0] * pool[1])
-    return (dx,)
-
-
-def global_forward(x: Array) -> Array:
-    """Return the mean over height and width."""
-    mean: Array = x.mean(axis=(1, 2))
-    return mean
+    return dx
 
 
 def global_backward(g: Array, x: Array) -> Gradients:
@@ -206,22 +166,24 @@ def global_backward(g: Array, x: Array) -> Gradients:
     return (np.broadcast_to(share, x.shape).copy(),)
 
 
-GLOBAL_POOL = Operation("global pooling", global_forward, global_backward, normal((2, 3, 5, 4)))
+GLOBAL_POOL = Operation(
+    "global pooling", lambda x: x.mean(axis=(1, 2)), global_backward, normal((2, 3, 5, 4))
+)
 
 
 @GLOBAL_POOL.bug(2, "x", seen="if images are not square")
-def squares_the_height(g: Array, x: Array) -> Gradients:
+def squares_the_height(g: Array, x: Array) -> Gradient:
     """Divide by H H for H W."""
-    return (global_backward(g, x)[0] * x.shape[2] / x.shape[1],)
+    return global_backward(g, x)[0] * x.shape[2] / x.shape[1]
 
 
 @GLOBAL_POOL.bug(1, "x", "scaled by the pixels")
-def does_not_divide(g: Array, x: Array) -> Gradients:
+def does_not_divide(g: Array, x: Array) -> Gradient:
     """Give each pixel the whole gradient."""
-    return (global_backward(g, x)[0] * (x.shape[1] * x.shape[2]),)
+    return global_backward(g, x)[0] * (x.shape[1] * x.shape[2])
 
 
 @GLOBAL_POOL.bug(1, "x", "divided by the batch size")
-def averages_the_batch(g: Array, x: Array) -> Gradients:
+def averages_the_batch(g: Array, x: Array) -> Gradient:
     """Divide by the number of images as well."""
-    return (global_backward(g, x)[0] / len(x),)
+    return global_backward(g, x)[0] / len(x)

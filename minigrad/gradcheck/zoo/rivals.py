@@ -13,94 +13,91 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad.gradcheck.check import gradcheck
-from minigrad.gradcheck.zoo.exercise import Array
+from minigrad.gradcheck.findings import Array
 
-Checker: TypeAlias = Callable[[Callable[..., Any], Callable[..., Any], Sequence[Array]], bool]
+Fn: TypeAlias = Callable[..., Any]
+Checker: TypeAlias = Callable[[Fn, Fn, Sequence[Array]], bool]
 
 
-def ours_full(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def ours_full(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element with `mg.gradcheck`."""
     return bool(gradcheck(forward, tuple(inputs), gradient=backward))
 
 
-def ours_fast(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def ours_fast(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check random directions with `mg.gradcheck`."""
     return bool(gradcheck(forward, tuple(inputs), gradient=backward, mode="fast"))
 
 
-def minitorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def minitorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check one random element of each input, of the sum of the output, to 1e-2.
 
     ``minitorch.grad_check``: central differences with a step of 1e-6.
     """
     rng, xs = np.random.default_rng(0), wide(inputs)
-    gradients = backward(np.ones_like(forward(*copies(xs))), *copies(xs))
-    for k in floating(xs):
-        if np.shape(gradients[k]) != xs[k].shape:
-            return False
+    for k, gradient in _gradients(forward, backward, xs).items():
         place = tuple(map(int, rng.integers(0, xs[k].shape)))
+        if gradient.shape != xs[k].shape:
+            return False
         slope = _slope(forward, xs, k, place, 1e-6)
-        if not np.allclose(gradients[k][place], slope, rtol=1e-2, atol=1e-2):
+        if not np.allclose(gradient[place], slope, rtol=1e-2, atol=1e-2):
             return False
     return True
 
 
-def micrograd(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def micrograd(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element, of the sum of the output, to 1e-6.
 
     micrograd's tests compare ``backward()`` from an upstream gradient of 1 with a reference at one
     point, to 1e-6; here the reference is a central difference, as micrograd has no arrays.
     """
     xs = wide(inputs)
-    gradients = backward(np.ones_like(forward(*copies(xs))), *copies(xs))
     return all(
-        _close(gradients[k], [_slope(forward, xs, k, at, 1e-5) for at in np.ndindex(xs[k].shape)])
-        for k in floating(xs)
+        gradient.size == xs[k].size
+        and np.allclose(gradient.ravel(), _slopes(forward, xs, k, 1e-5), rtol=1e-6, atol=1e-6)
+        for k, gradient in _gradients(forward, backward, xs).items()
     )
 
 
-def hips_autograd(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def hips_autograd(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Compare one random projection of the Jacobian, to 1e-6, absolute or relative.
 
     ``autograd.test_util.check_vjp``: <u, J v> along one random v through all inputs at once.
     """
     rng, xs = np.random.default_rng(0), wide(inputs)
     upstream = rng.standard_normal(np.shape(forward(*copies(xs))))
-    gradients = backward(upstream.copy(), *copies(xs))
-    vectors = {k: rng.standard_normal(xs[k].shape) for k in floating(xs)}
-    if any(not _fits(gradients[k], xs[k]) for k in vectors):
+    gradients = _gradients(forward, backward, xs, upstream)
+    vectors = {k: rng.standard_normal(xs[k].shape) for k in gradients}
+    if any((g.shape, g.dtype) != (xs[k].shape, xs[k].dtype) for k, g in gradients.items()):
         return False
-
-    def moved(step: float) -> Array:
-        return np.asarray(
-            forward(*[x + step * vectors[k] if k in vectors else x for k, x in enumerate(xs)])
-        )
-
-    numeric = np.sum(upstream * (moved(0.5e-6) - moved(-0.5e-6))) / 1e-6
+    ends = [
+        forward(*[x + step * vectors[k] if k in vectors else x for k, x in enumerate(xs)])
+        for step in (0.5e-6, -0.5e-6)
+    ]
+    numeric = np.sum(upstream * (ends[0] - ends[1])) / 1e-6
     analytic = sum(np.sum(gradients[k] * vector) for k, vector in vectors.items())
     error = abs(numeric - analytic)
     return bool(error < 1e-6 or error < 1e-6 * abs(numeric + analytic))
 
 
-def needle(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def needle(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Check every element along one random upstream gradient: the norms of the errors add to 1e-2.
 
     needle's ``gradient_check``: central differences with a step of 1e-3.
     """
-    rng, xs = np.random.default_rng(0), wide(inputs)
-    upstream = rng.standard_normal(np.shape(forward(*copies(xs))))
-    gradients = backward(upstream.copy(), *copies(xs))
-    error = 0.0
-    for k in floating(xs):
-        if np.shape(gradients[k]) != xs[k].shape:
-            return False
-        places = np.ndindex(xs[k].shape)
-        slopes = np.array([_slope(forward, xs, k, at, 1e-3, upstream) for at in places])
-        error += float(np.linalg.norm(np.ravel(gradients[k]) - slopes))
-    return error < 1e-2
+    xs = wide(inputs)
+    upstream = np.random.default_rng(0).standard_normal(np.shape(forward(*copies(xs))))
+    gradients = _gradients(forward, backward, xs, upstream)
+    if any(gradient.shape != xs[k].shape for k, gradient in gradients.items()):
+        return False
+    errors = [
+        np.linalg.norm(gradient.ravel() - _slopes(forward, xs, k, 1e-3, upstream))
+        for k, gradient in gradients.items()
+    ]
+    return float(sum(errors)) < 1e-2
 
 
-def pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def pytorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Compare all of the Jacobian, row by row, to 1e-5 + 1e-3 |numeric|.
 
     ``torch.autograd.gradcheck`` with its defaults: float64, step 1e-6, one-hot upstream gradients,
@@ -110,38 +107,28 @@ def pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: A
     xs = wide(inputs)
     output = np.asarray(forward(*copies(xs)))
 
-    def rows() -> list[Array] | None:
-        found: list[list[Array]] = [[] for _ in xs]
-        for where in range(output.size + 1):  # the last one is all zeros
-            upstream = np.zeros(output.size)
-            upstream[where : where + 1] = 1.0
-            gradients = backward(upstream.reshape(output.shape), *copies(xs))
-            for k in floating(xs):
-                gradient = _summed(np.asarray(gradients[k], np.float64), xs[k].shape)
-                if gradient.shape != xs[k].shape:
-                    return None
-                found[k].append(gradient.ravel())
-        return [np.array(rows) for rows in found]
+    def rows() -> list[dict[int, Array]]:
+        ups = np.eye(output.size + 1, output.size).reshape(-1, *output.shape)  # the last is zero
+        found = [_gradients(forward, backward, xs, up) for up in ups]
+        return [{k: _summed(g, xs[k].shape) for k, g in row.items()} for row in found]
 
     analytic, again = rows(), rows()
-    if analytic is None or again is None:
-        return False
     for k in floating(xs):
-        columns = []
-        for where in range(xs[k].size):
-            plus, minus = copies(xs), copies(xs)
-            plus[k].ravel()[where] += 1e-6
-            minus[k].ravel()[where] -= 1e-6
-            columns.append((np.ravel(forward(*plus)) - np.ravel(forward(*minus))) / 2e-6)
-        numeric = np.array(columns).T
-        if not np.array_equal(analytic[k], again[k]) or analytic[k][-1].any():
+        if any(row[k].shape != xs[k].shape for row in (*analytic, *again)):
             return False
-        if not np.allclose(analytic[k][:-1], numeric, rtol=1e-3, atol=1e-5):
+        columns = []
+        for place in np.ndindex(xs[k].shape):
+            plus, minus = _moved(xs, k, place, 1e-6)
+            columns.append((np.ravel(forward(*plus)) - np.ravel(forward(*minus))) / 2e-6)
+        *mine, none = [row[k].ravel() for row in analytic]
+        if none.any() or not np.array_equal([*mine, none], [row[k].ravel() for row in again]):
+            return False
+        if not np.allclose(mine, np.array(columns).T, rtol=1e-3, atol=1e-5):
             return False
     return True
 
 
-def real_pytorch(forward: Callable[..., Any], backward: Callable[..., Any], inputs: Any) -> bool:
+def real_pytorch(forward: Fn, backward: Fn, inputs: Any) -> bool:
     """Ask the real ``torch.autograd.gradcheck``, with its defaults; torch must be installed."""
     torch = importlib.import_module("torch")
     xs = wide(inputs)
@@ -185,23 +172,28 @@ def floating(arrays: Sequence[Array]) -> list[int]:
     return [k for k, array in enumerate(arrays) if array.dtype.kind == "f"]
 
 
-def _slope(
-    forward: Callable[..., Any],
-    xs: Sequence[Array],
-    k: int,
-    place: tuple[int, ...],
-    step: float,
-    upstream: Any = 1.0,
-) -> float:
+def _gradients(forward: Fn, backward: Fn, xs: list[Array], up: Any = 1.0) -> dict[int, Array]:
+    """Return the gradients of the floating point inputs, by position; ``up`` is broadcast."""
+    up = np.ones_like(forward(*copies(xs))) * up
+    found = backward(up, *copies(xs))
+    return {k: np.asarray(found[k]) for k in floating(xs)}
+
+
+def _moved(xs: Sequence[Array], k: int, place: Any, step: float) -> tuple[list[Array], list[Array]]:
     plus, minus = copies(xs), copies(xs)
     plus[k][place] += step
     minus[k][place] -= step
-    return float(np.sum(upstream * (forward(*plus) - forward(*minus))) / (2.0 * step))
+    return plus, minus
 
 
-def _close(gradient: Any, slopes: Any) -> bool:
-    fits = np.size(gradient) == len(slopes)
-    return fits and bool(np.allclose(np.ravel(gradient), slopes, rtol=1e-6, atol=1e-6))
+def _slope(forward: Fn, xs: list[Array], k: int, place: Any, step: float, up: Any = 1.0) -> float:
+    plus, minus = _moved(xs, k, place, step)
+    return float(np.sum(up * (forward(*plus) - forward(*minus))) / (2.0 * step))
+
+
+def _slopes(forward: Fn, xs: list[Array], k: int, step: float, up: Any = 1.0) -> Array:
+    places = np.ndindex(xs[k].shape)
+    return np.array([_slope(forward, xs, k, place, step, up) for place in places])
 
 
 def _summed(gradient: Array, shape: tuple[int, ...]) -> Array:
@@ -213,7 +205,3 @@ def _summed(gradient: Array, shape: tuple[int, ...]) -> Array:
         return gradient
     short = [k + extra for k, n in enumerate(shape) if n == 1]
     return np.asarray(gradient.sum(axis=(*range(extra), *short)).reshape(shape))
-
-
-def _fits(gradient: Any, x: Array) -> bool:
-    return np.shape(gradient) == x.shape and np.asarray(gradient).dtype == x.dtype

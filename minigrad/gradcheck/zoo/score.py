@@ -24,16 +24,10 @@ CHECKERS: dict[str, Checker] = {
 
 @dataclass(frozen=True)
 class Score:
-    """What one checker made of the zoo.
+    """What one checker made of the zoo: the wrong gradients it refused, and those it let pass.
 
-    Attributes
-    ----------
-    checker : str
-    killed, missed : tuple of str
-        The names of the wrong gradients that it refused, and of those that it let pass.
-    alarms : tuple of str
-        The names of the exercises whose RIGHT gradient it refused. It cannot tell right from wrong
-        there, so they count as missed as well.
+    ``alarms`` are the exercises whose RIGHT gradient it refused. It cannot tell right from wrong
+    there, so they count as missed as well.
     """
 
     checker: str
@@ -65,18 +59,15 @@ class ScoreTable:
         ]
         for s in self.scores:
             lines += ["", f"{s.checker} misses {len(s.missed) or 'nothing'}"]
-            lines += [f"  {name}{_why(s, name)}" for name in s.missed]
+            why = dict.fromkeys(s.alarms, " (refuses the right gradient, too)")
+            lines += [f"  {name}{why.get(name, '')}" for name in s.missed]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the table as dictionaries and lists, ready for JSON."""
+        kinds = ("killed", "missed", "alarms")
         return {
-            s.checker: {
-                "rate": s.rate,
-                "killed": list(s.killed),
-                "missed": list(s.missed),
-                "alarms": list(s.alarms),
-            }
+            s.checker: {"rate": s.rate, **{kind: list(getattr(s, kind)) for kind in kinds}}
             for s in self.scores
         }
 
@@ -109,20 +100,21 @@ def score(
     return ScoreTable(tuple(_score(name, check, exercises) for name, check in checkers.items()))
 
 
+def _score(name: str, check: Checker, exercises: Sequence[Exercise]) -> Score:
+    alarms = [one.name for one in exercises if not check(one.forward, one.right, one.inputs)]
+    refused = {one.name for one in exercises if not check(one.forward, one.backward, one.inputs)}
+    names = [one.name for one in exercises]
+    killed = tuple(each for each in names if each in refused and each not in alarms)
+    missed = tuple(each for each in names if each not in killed)
+    return Score(name, killed, missed, tuple(alarms))
+
+
 @dataclass(frozen=True)
 class Diagnoses:
-    """What our checker said about the wrong gradients whose mistake is in its catalogue.
+    """What our checker said about the wrong gradients whose mistake is in its catalogue."""
 
-    Attributes
-    ----------
-    right : tuple of str
-        The names of the exercises whose mistake it named.
-    wrong : dict of str
-        For the others, what it said instead ("" if nothing).
-    """
-
-    right: tuple[str, ...]
-    wrong: dict[str, str]
+    right: tuple[str, ...]  # the names of the exercises whose mistake it named
+    wrong: dict[str, str]  # for the others, what it said instead ("" if nothing)
 
     @property
     def rate(self) -> float:
@@ -149,11 +141,8 @@ def diagnoses(exercises: Sequence[Exercise]) -> Diagnoses:
     """
     right: list[str] = []
     wrong: dict[str, str] = {}
-    for one in exercises:
-        if not one.diagnosis:
-            continue
-        report = one.check(one.backward)
-        told = [check.diagnosis for check in report.inputs if check.diagnosis is not None]
+    for one in (one for one in exercises if one.diagnosis):
+        told = [check.diagnosis for check in one.check(one.backward).inputs if check.diagnosis]
         if any(one.diagnosis in (each.name, *each.also) for each in told):
             right.append(one.name)
         else:
@@ -166,20 +155,3 @@ def with_pytorch() -> dict[str, Checker]:
     if importlib.util.find_spec("torch") is None:
         return dict(CHECKERS)
     return {**CHECKERS, "PyTorch itself": rivals.real_pytorch}
-
-
-def _score(name: str, check: Checker, exercises: Sequence[Exercise]) -> Score:
-    killed: list[str] = []
-    missed: list[str] = []
-    alarms: list[str] = []
-    for one in exercises:
-        accepts_right = check(one.forward, one.right, one.inputs)
-        accepts_wrong = check(one.forward, one.backward, one.inputs)
-        (killed if accepts_right and not accepts_wrong else missed).append(one.name)
-        if not accepts_right:
-            alarms.append(one.name)
-    return Score(name, tuple(killed), tuple(missed), tuple(alarms))
-
-
-def _why(score: Score, name: str) -> str:
-    return " (refuses the right gradient, too)" if name in score.alarms else ""

@@ -23,6 +23,7 @@ Waiting
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import threading
 from collections.abc import Callable
@@ -61,11 +62,12 @@ _STAMP = source_stamp(repr((FASTMATH, sorted(_PARALLEL.items()), "error_model=nu
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when numba starts its threads
 
-SPREAD_FROM = 1 << 18
+SPREAD_FROM = 1 << 19
 """Multiply-adds from which work is spread over threads: below, waking them up costs more."""
 
 _numba: Any = numba  # much of it has no type hints
 _cgutils: Any = cgutils
+_kind = operator.attrgetter("dtype", "ndim")  # of an array; in a loop that runs in C
 prange: Any = numba.prange
 DISABLE_JIT = bool(_numba.config.DISABLE_JIT)
 
@@ -142,10 +144,10 @@ class ParallelKernel(Generic[*Ts]):
             for number in range(tasks):
                 self._task(number, *args)
             return
-        # A list comprehension: in a place this hot a generator would cost as much again.
-        kinds = tuple(
-            [(a.dtype.char, a.ndim) if isinstance(a, np.ndarray) else type(a) for a in args]
-        )
+        try:
+            kinds: tuple[object, ...] = tuple(map(_kind, args))
+        except AttributeError:  # numbers are among them
+            kinds = tuple([_kind(a) if isinstance(a, np.ndarray) else type(a) for a in args])
         address = self._addresses.get(kinds)
         if address is None:
             address = self._addresses[kinds] = self._compile(args)

@@ -1,17 +1,21 @@
-"""Batch normalization on the CPU: two passes over memory each way.
+"""Batch normalization on the CPU, with ReLU behind it or not: two passes over memory each way.
 
 Arrays are seen as (A, C, B): C features, each one normalized over A and B. B is 1 where the
 features come last, A where they come first. A task owns a few indices of A, whose part of the array
 fits in the cache. Sums over tasks are taken in a fixed order, in float64; tasks depend on the shape
 only, so the bits of the result do not depend on the number of threads.
 
-Where the features come last and are few, several rows are taken as one long row, for the sake of
-the processor's vectors: that only makes for more partial sums.
+Where the features come last, several rows are taken as one long row: short rows would spend their
+time on beginning and ending loops. Its sums are those of several partial rows, added at the end.
+
+ReLU needs no pass and no array of its own: its gradient passes where the normalized value, which is
+computed again with the same operations, is positive. Without ReLU the bound is -inf instead of 0.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,30 +32,22 @@ Layout = tuple[int, int, int]
 
 CHUNK = 1 << 15
 """Elements of a task: 128 or 256 KB, read twice by the statistics, the second time in the cache."""
-LONG_ROW = 64
+LONG_ROW = 512
 WORK = 2  # of one element, in multiply-adds
 
 
 class _Plan(NamedTuple):
     tasks: int
-    fold: int  # rows that are taken as one
-    sizes: Numbers  # A, C, B and indices of A per task, after folding
-    counts: Array  # elements of each partial sum, (partial sums, 1)
+    sizes: Numbers  # A, C, B, indices of A per task, rows in a long one, with ReLU?, in place?
 
 
 @functools.lru_cache(256)
-def _plan(layout: Layout) -> _Plan:
+def _plan(layout: Layout, relu: bool = False, in_place: bool = False) -> _Plan:
     outer, features, inner = layout
-    fold = 1
-    while inner == 1 and outer % (2 * fold) == 0 and 2 * fold * features <= LONG_ROW:
-        fold *= 2
-    outer, features = outer // fold, features * fold
     per_task = max(1, CHUNK // (features * inner))
-    tasks = -(-outer // per_task)
-    counts = np.full(tasks, per_task * inner, np.float64)
-    counts[-1] = (outer - (tasks - 1) * per_task) * inner
-    sizes = sizes_of(outer, features, inner, per_task)
-    return _Plan(tasks, fold, sizes, np.repeat(counts, fold)[:, None])
+    fold = max(1, LONG_ROW // features)
+    sizes = sizes_of(outer, features, inner, per_task, fold, relu, in_place)
+    return _Plan(-(-outer // per_task), sizes)
 
 
 def moments(x: Array, layout: Layout) -> tuple[Array, Array]:
@@ -74,37 +70,28 @@ def moments(x: Array, layout: Layout) -> tuple[Array, Array]:
     (array([ 2., 20.]), array([  1., 100.]))
     """
     plan = _plan(layout)
-    features = layout[1]
-    means = np.empty((plan.tasks, features * plan.fold), x.dtype)
-    rests, squares = np.empty_like(means), np.empty_like(means)
-    _moments(plan.tasks, WORK * x.size, *flat((x,), (means, rests, squares)), plan.sizes)
-    parts = means.reshape(-1, features).astype(np.float64)
-    missing = rests.reshape(-1, features) / plan.counts
-    np.add(parts, missing, out=parts, where=np.isfinite(missing))  # an infinite mean stays infinite
-    total = plan.counts.sum()
-    mean = (plan.counts * parts).sum(axis=0) / total
-    with np.errstate(invalid="ignore"):  # inf - inf is NaN, as it should be
-        parts -= mean
-    parts *= parts
-    parts *= plan.counts
-    parts += squares.reshape(-1, features)
-    variance = parts.sum(axis=0) / total
-    return mean.astype(x.dtype), variance.astype(x.dtype)
+    parts = np.empty((3, plan.tasks, layout[1]), x.dtype)
+    _moments(plan.tasks, WORK * x.size, *flat((x,), list(parts)), plan.sizes)
+    found = np.empty((2, layout[1]), x.dtype)
+    _combine(parts, plan.sizes, found)
+    return found[0], found[1]
 
 
-def scale_and_shift(x: Array, mean: Array, scale: Array, offset: Array, layout: Layout) -> Array:
-    """Return (x - mean) scale + offset, with (C,) arrays.
+def scale_and_shift(
+    x: Array, mean: Array, scale: Array, offset: Array, layout: Layout, relu: bool = False
+) -> Array:
+    """Return (x - mean) scale + offset, with (C,) arrays; with ReLU, 0 where that is negative.
 
     Examples
     --------
     >>> two = np.array([2.0])
-    >>> scale_and_shift(np.array([1.0, 2.0, 4.0]), two, two, two, (1, 1, 3))
-    array([0., 2., 6.])
+    >>> scale_and_shift(np.array([1.0, 2.0, 4.0]), two, two, -two, (1, 1, 3), True)
+    array([0., 0., 2.])
     """
-    plan = _plan(layout)
+    plan = _plan(layout, relu)
     y = empty(x.shape, x.dtype)
-    vectors = [np.tile(vector, plan.fold) for vector in (mean, scale, offset)]
-    _scale_and_shift(plan.tasks, WORK * x.size, *flat((x, *vectors), (y,)), plan.sizes)
+    vectors = np.concatenate((mean, scale, offset))
+    _scale_and_shift(plan.tasks, WORK * x.size, *flat((x, vectors), (y,)), plan.sizes)
     return y
 
 
@@ -116,6 +103,8 @@ def gradients(
     gamma: Array | None,
     layout: Layout,
     need_dx: bool,
+    relu: Array | None = None,
+    in_place: bool = False,
 ) -> tuple[Array | None, Array, Array]:
     """Return the gradients of x (None if it is not needed), of gamma and of beta.
 
@@ -129,6 +118,10 @@ def gradients(
     layout : tuple of int
         (A, C, B).
     need_dx : bool
+    relu : ndarray (C,), optional
+        The offset, if ReLU followed: g passes where ``(x - mean) scale gamma + offset > 0``.
+    in_place : bool
+        Overwrite g.
 
     Examples
     --------
@@ -136,27 +129,95 @@ def gradients(
     >>> gradients(np.array([5.0, 1.0]), x, 2 * one, one, None, (2, 1, 1), True)
     (array([0., 0.]), array([-4.]), array([6.]))
     """
-    plan = _plan(layout)
+    # In place, the kernel gets one array to read and write: were there two, the compiler could not
+    # know that they are the same, and would compute element by element.
+    in_place = in_place and layout[2] == 1
+    plan = _plan(layout, relu is not None, in_place)
     features = layout[1]
-    betas = np.empty((plan.tasks, features * plan.fold), x.dtype)
-    gammas = np.empty_like(betas)
-    means = np.tile(mean, plan.fold)
-    _sums(plan.tasks, WORK * x.size, *flat((g, x, means), (betas, gammas)), plan.sizes)
-    beta_part = betas.reshape(-1, features).sum(axis=0, dtype=np.float64)
-    gamma_part = gammas.reshape(-1, features).sum(axis=0, dtype=np.float64) * scale
+    vectors = np.empty((5, features), x.dtype)
+    vectors[0] = mean
+    vectors[1] = scale if gamma is None else scale * gamma
+    vectors[2] = 0 if relu is None else relu
+    parts = np.empty((2, plan.tasks, features), x.dtype)
+    _sums(plan.tasks, WORK * x.size, *flat((g, x, vectors), list(parts)), plan.sizes)
+    found = np.empty((2, features), x.dtype)
+    _slopes(parts, scale, plan.sizes, found, vectors)
     dx = None
     if need_dx:
-        # dx = (g - (beta_part + (x - mean) scale gamma_part) / n) scale gamma
-        number = layout[0] * layout[2]
-        factor = scale if gamma is None else scale * gamma
-        slope = -gamma_part * scale * factor / number
-        constant = -beta_part * factor / number
-        vectors = np.empty((4, plan.fold, features), x.dtype)
-        for row, vector in zip(vectors, (mean, factor, slope, constant), strict=True):
-            row[:] = vector
-        dx = empty(x.shape, x.dtype)
-        _input_gradient(plan.tasks, WORK * x.size, *flat((g, x, vectors), (dx,)), plan.sizes)
-    return dx, gamma_part.astype(x.dtype), beta_part.astype(x.dtype)
+        dx = g if in_place else empty(x.shape, x.dtype)
+        given = (x, vectors) if in_place else (x, vectors, g)
+        _input_gradient(plan.tasks, WORK * x.size, *flat(given, (dx,)), plan.sizes)
+    return dx, found[0], found[1]
+
+
+@kernel
+def _combine(parts: Array, sizes: Numbers, found: Array) -> None:
+    """Write mean and variance from those of the tasks, added up in float64, in their order.
+
+    A task gives its mean, the sum of what rounding has left out of that, and the sum of squares.
+    """
+    outer, features, inner, per_task = sizes[0], sizes[1], sizes[2], sizes[3]
+    tasks, number = parts.shape[1], outer * inner
+    means, total = np.empty((tasks, features)), np.zeros(features)
+    for t in range(tasks):
+        count = (min((t + 1) * per_task, outer) - t * per_task) * inner
+        for c in range(features):
+            missing = np.float64(parts[1, t, c]) / count
+            exact = np.float64(parts[0, t, c])
+            means[t, c] = exact + missing if math.isfinite(missing) else exact  # infinity stays
+            total[c] += count * means[t, c]
+    spread = np.zeros(features)
+    for c in range(features):
+        total[c] /= number
+        found[0, c] = total[c]
+    for t in range(tasks):
+        count = (min((t + 1) * per_task, outer) - t * per_task) * inner
+        for c in range(features):
+            difference = means[t, c] - total[c]  # inf - inf is NaN, as it should be
+            spread[c] += parts[2, t, c] + count * difference * difference
+    for c in range(features):
+        found[1, c] = spread[c] / number
+
+
+@kernel
+def _slopes(parts: Array, scale: Array, sizes: Numbers, found: Array, vectors: Array) -> None:
+    """Write the gradients of gamma and beta, and what that of x takes from them.
+
+    dx = (g - (d_beta + (x - mean) scale d_gamma) / n) factor = factor g + slope (x - mean) + rest
+    """
+    features, number = sizes[1], sizes[0] * sizes[2]
+    sums = np.zeros((2, features))
+    for t in range(parts.shape[1]):
+        for c in range(features):
+            sums[0, c] += parts[0, t, c]
+            sums[1, c] += parts[1, t, c]
+    for c in range(features):
+        d_beta, d_gamma = sums[0, c], sums[1, c] * scale[c]
+        found[0, c] = d_gamma
+        found[1, c] = d_beta
+        vectors[3, c] = -d_gamma * scale[c] * vectors[1, c] / number
+        vectors[4, c] = -d_beta * vectors[1, c] / number
+
+
+@kernel(inner=True)
+def _long(vectors: Array, number: int, features: int, fold: int) -> Array:
+    """Return the first vectors, each one repeated to the length of a long row."""
+    rows = np.empty((number, fold * features), vectors.dtype)
+    for i in range(number):
+        for f in range(fold):
+            for c in range(features):
+                rows[i, f * features + c] = vectors[i * features + c]
+    return rows
+
+
+@kernel(inner=True)
+def _folded(row: Array, features: int, out: Array) -> None:
+    """Write the sums of the rows that make up a long one."""
+    for c in range(features):
+        out[c] = row[c]
+    for first in range(features, len(row), features):
+        for c in range(features):
+            out[c] += row[first + c]
 
 
 @kernel(parallel=True)
@@ -168,28 +229,31 @@ def _moments(
 
     They are the sum of differences (what rounding has left out of the mean) and of squares.
     """
-    outer, features, inner, per_task = sizes[0], sizes[1], sizes[2], sizes[3]
+    outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
     count, at = (end - start) * inner, task * features
     if inner == 1:
-        means, squares = mean[at : at + features], square[at : at + features]
-        rests = rest[at : at + features]
-        for c in range(features):
-            means[c] = 0
-            rests[c] = 0
-            squares[c] = 0
-        for a in range(start, end):
-            row = x[a * features : (a + 1) * features]
-            for c in range(features):
-                means[c] += row[c]
+        wide, run = fold * features, x[start * features : end * features]
+        sums = np.zeros(wide, x.dtype)
+        for first in range(0, len(run), wide):
+            row = run[first : first + wide]
+            for c in range(len(row)):
+                sums[c] += row[c]
+        means = mean[at : at + features]
+        _folded(sums, features, means)
         for c in range(features):
             means[c] /= count
-        for a in range(start, end):
-            row = x[a * features : (a + 1) * features]
-            for c in range(features):
-                difference = row[c] - means[c]
-                rests[c] += difference
+        centre = _long(means, 1, features, fold)[0]
+        sums[:] = 0
+        squares = np.zeros(wide, x.dtype)
+        for first in range(0, len(run), wide):
+            row = run[first : first + wide]
+            for c in range(len(row)):
+                difference = row[c] - centre[c]
+                sums[c] += difference
                 squares[c] += difference * difference
+        _folded(sums, features, rest[at : at + features])
+        _folded(squares, features, square[at : at + features])
         return
     for c in range(features):
         total = x.dtype.type(0)
@@ -198,94 +262,124 @@ def _moments(
             part = x[first : first + inner]
             for b in range(inner):
                 total += part[b]
-        centre = x.dtype.type(total / count)
+        middle = x.dtype.type(total / count)
         left, spread = x.dtype.type(0), x.dtype.type(0)
         for a in range(start, end):
             first = (a * features + c) * inner
             part = x[first : first + inner]
             for b in range(inner):
-                difference = part[b] - centre
+                difference = part[b] - middle
                 left += difference
                 spread += difference * difference
-        mean[at + c] = centre
+        mean[at + c] = middle
         rest[at + c] = left
         square[at + c] = spread
 
 
 @kernel(parallel=True)
 def _scale_and_shift(
-    task: int, x: Array, mean: Array, scale: Array, offset: Array,
+    task: int, x: Array, vectors: Array, _c: Array, _d: Array,
     y: Array, _y: Array, _z: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    outer, features, inner, per_task = sizes[0], sizes[1], sizes[2], sizes[3]
+    outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
+    low = x.dtype.type(0 if sizes[5] else -np.inf)
+    if inner == 1:
+        wide, rows = fold * features, _long(vectors, 3, features, fold)
+        mean, scale, offset = rows[0], rows[1], rows[2]
+        for first in range(start * features, end * features, wide):
+            last = min(first + wide, end * features)
+            row, out = x[first:last], y[first:last]
+            for c in range(len(row)):
+                value = (row[c] - mean[c]) * scale[c] + offset[c]
+                out[c] = low if value <= low else value  # NaN stays
+        return
     for a in range(start, end):
-        if inner == 1:
-            row, out = x[a * features : (a + 1) * features], y[a * features : (a + 1) * features]
-            for c in range(features):
-                out[c] = (row[c] - mean[c]) * scale[c] + offset[c]
-            continue
         for c in range(features):
-            m, s, o = mean[c], scale[c], offset[c]
+            m, s, o = vectors[c], vectors[features + c], vectors[2 * features + c]
             first = (a * features + c) * inner
             part, out = x[first : first + inner], y[first : first + inner]
             for b in range(inner):
-                out[b] = (part[b] - m) * s + o
+                value = (part[b] - m) * s + o
+                out[b] = low if value <= low else value
 
 
 @kernel(parallel=True)
 def _sums(
-    task: int, g: Array, x: Array, mean: Array, _d: Array,
+    task: int, g: Array, x: Array, vectors: Array, _d: Array,
     beta: Array, gamma: Array, _z: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Write the sums of g and of g (x - mean) over a task's part of each feature."""
-    outer, features, inner, per_task = sizes[0], sizes[1], sizes[2], sizes[3]
+    outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
+    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else -np.inf)
     at = task * features
     if inner == 1:
-        betas, gammas = beta[at : at + features], gamma[at : at + features]
-        for c in range(features):
-            betas[c] = 0
-            gammas[c] = 0
-        for a in range(start, end):
-            row, up = x[a * features : (a + 1) * features], g[a * features : (a + 1) * features]
-            for c in range(features):
-                betas[c] += up[c]
-                gammas[c] += up[c] * (row[c] - mean[c])
+        wide, rows = fold * features, _long(vectors, 3, features, fold)
+        mean, scale, offset = rows[0], rows[1], rows[2]
+        betas, gammas = np.zeros(wide, x.dtype), np.zeros(wide, x.dtype)
+        for first in range(start * features, end * features, wide):
+            last = min(first + wide, end * features)
+            row, up = x[first:last], g[first:last]
+            for c in range(len(row)):
+                centred = row[c] - mean[c]
+                value = centred * scale[c] + offset[c]
+                passed = zero if value <= low else up[c]
+                betas[c] += passed
+                gammas[c] += passed * centred
+        _folded(betas, features, beta[at : at + features])
+        _folded(gammas, features, gamma[at : at + features])
         return
     for c in range(features):
-        total, product, m = x.dtype.type(0), x.dtype.type(0), mean[c]
+        m, s, o = vectors[c], vectors[features + c], vectors[2 * features + c]
+        total, product = zero, zero
         for a in range(start, end):
             first = (a * features + c) * inner
             part, up = x[first : first + inner], g[first : first + inner]
             for b in range(inner):
-                total += up[b]
-                product += up[b] * (part[b] - m)
+                centred = part[b] - m
+                passed = zero if centred * s + o <= low else up[b]
+                total += passed
+                product += passed * centred
         beta[at + c] = total
         gamma[at + c] = product
 
 
 @kernel(parallel=True)
 def _input_gradient(
-    task: int, g: Array, x: Array, vectors: Array, _d: Array,
+    task: int, x: Array, vectors: Array, g: Array, _d: Array,
     dx: Array, _y: Array, _z: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Write factor g + slope (x - mean) + constant; `vectors` holds these four, mean first."""
-    outer, features, inner, per_task = sizes[0], sizes[1], sizes[2], sizes[3]
+    """Write factor g + slope (x - mean) + rest; g lies in dx already if sizes[6] says so."""
+    outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
-    mean, factor = vectors[:features], vectors[features : 2 * features]
-    slope, constant = vectors[2 * features : 3 * features], vectors[3 * features :]
+    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else -np.inf)
+    if inner == 1:
+        wide, rows = fold * features, _long(vectors, 5, features, fold)
+        mean, factor, offset, slope, rest = rows[0], rows[1], rows[2], rows[3], rows[4]
+        for first in range(start * features, end * features, wide):
+            last = min(first + wide, end * features)
+            row, out = x[first:last], dx[first:last]
+            if sizes[6]:
+                for c in range(len(row)):
+                    centred = row[c] - mean[c]
+                    passed = zero if centred * factor[c] + offset[c] <= low else out[c]
+                    out[c] = factor[c] * passed + (slope[c] * centred + rest[c])
+                continue
+            up = g[first:last]
+            for c in range(len(row)):
+                centred = row[c] - mean[c]
+                passed = zero if centred * factor[c] + offset[c] <= low else up[c]
+                out[c] = factor[c] * passed + (slope[c] * centred + rest[c])
+        return
     for a in range(start, end):
-        if inner == 1:
-            first, last = a * features, (a + 1) * features
-            row, up, out = x[first:last], g[first:last], dx[first:last]
-            for c in range(features):
-                out[c] = factor[c] * up[c] + (slope[c] * (row[c] - mean[c]) + constant[c])
-            continue
         for c in range(features):
-            m, f, s, t = mean[c], factor[c], slope[c], constant[c]
+            m, f, o = vectors[c], vectors[features + c], vectors[2 * features + c]
+            s, r = vectors[3 * features + c], vectors[4 * features + c]
             first = (a * features + c) * inner
             last = first + inner
             part, up, out = x[first:last], g[first:last], dx[first:last]
             for b in range(inner):
-                out[b] = f * up[b] + (s * (part[b] - m) + t)
+                centred = part[b] - m
+                passed = zero if centred * f + o <= low else up[b]
+                out[b] = f * passed + (s * centred + r)
