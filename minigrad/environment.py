@@ -217,6 +217,8 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
             partial(both_ways, ops.conv2d, image, tensor(3, 3, 16, 16), bias, **same),
         )
         yield f"pooling {size}", partial(both_ways, ops.max_pool2d, image)
+        yield f"means {size}", partial(both_ways, ops.average_pool2d, image)
+        yield f"ReLU {size}", partial(both_ways, lambda x: ops.relu(ops.square(ops.relu(x))), image)
         yield f"training {size}", partial(_train, image.numpy())
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.kernels.backends import lookup
 from minigrad.kernels.checks import check_input, check_output, expect, plain, plain_or_none
+from minigrad.kernels.dispatch import takes_relu
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["conv2d_forward", "conv2d_input_grad", "conv2d_kernel_grad"]
@@ -21,7 +23,12 @@ Array: TypeAlias = NDArray[Any]
 
 
 def conv2d_forward(
-    x: Array, kernel: Array, bias: Array | None, geometry: ConvGeometry, groups: int = 1
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    geometry: ConvGeometry,
+    groups: int = 1,
+    relu: bool = False,
 ) -> Array:
     """Convolve images with F filters that see all channels (of their group), and add a bias.
 
@@ -33,6 +40,8 @@ def conv2d_forward(
     geometry : ConvGeometry
     groups : int
         Divides C and F.
+    relu : bool
+        As in `separable_forward`.
 
     Returns
     -------
@@ -59,7 +68,9 @@ def conv2d_forward(
     _check_kernel(kernel, geometry, groups, channels)
     if bias is not None:
         expect("a bias", "shape", bias.shape, kernel.shape[3:])
-    return cast(Array, function(plain(x), plain(kernel), plain_or_none(bias), geometry, groups))
+    fused = {"relu": True} if relu and takes_relu(function) else {}
+    y = function(plain(x), plain(kernel), plain_or_none(bias), geometry, groups, **fused)
+    return cast(Array, np.maximum(y, 0) if relu and not fused else y)
 
 
 def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: int = 1) -> Array:

@@ -40,6 +40,7 @@ __all__ = [
     "pointwise_kernel_grad",
     "separable_backward",
     "separable_forward",
+    "takes_relu",
 ]
 
 Array: TypeAlias = NDArray[Any]
@@ -291,7 +292,7 @@ def separable_forward(
     _, channels, _ = check_input(x, geometry)
     check_kernel(depthwise_kernel, geometry, channels)
     check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], bias)
-    fused = {"relu": True} if relu and _takes_relu(function) else {}
+    fused = {"relu": True} if relu and takes_relu(function) else {}
     y = function(
         plain(x),
         plain(depthwise_kernel),
@@ -304,7 +305,7 @@ def separable_forward(
 
 
 @functools.cache
-def _takes_relu(function: Callable[..., Any]) -> bool:
+def takes_relu(function: Callable[..., Any]) -> bool:
     """Whether a backend's function can end with ReLU by itself."""
     return "relu" in inspect.signature(function).parameters
 
@@ -354,7 +355,7 @@ def separable_backward(
     fused: dict[str, Any] = {}
     if relu is not None:
         check_output(relu, geometry, batch, pointwise_kernel.shape[3])
-        if _takes_relu(function):  # it also reads a gradient that broadcasting repeats
+        if takes_relu(function):  # it also reads a gradient that broadcasting repeats
             fused = {"relu": plain(relu)}
         else:
             dy = np.where(relu > 0, dy, dy.dtype.type(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minigrad import _validate, ops
+from minigrad import _validate
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import names_in, spread
 from minigrad.layers.base import Parameter
@@ -129,9 +129,7 @@ class Conv2D(ConvBase):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return ``activation(convolution of inputs + bias)``."""
-        outputs = ops.conv2d(inputs, self.kernel, self.bias, groups=self.groups, **self._window)
-        result: Tensor = self.activation(outputs)
-        return result
+        return self._activated(inputs, self.kernel, self.bias, groups=self.groups)
 
     def to_separable(self, rank: int) -> Separation:
         """Return the separable convolution that comes nearest, and how near it comes.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
-from minigrad import _validate, config
+from minigrad import _validate, activations, config, ops
+from minigrad.autograd import Tensor
 from minigrad.layers.arguments import flag, resolved
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.images import channel_axis, image_shape, image_size, window_output
@@ -61,6 +62,15 @@ class ConvBase(Layer):
             "dilation_rate": self.dilation_rate,
             "data_format": self.data_format,
         }
+
+    def _activated(self, *inputs: Any, **options: Any) -> Tensor:
+        """Return the activation of the operation's result; ReLU is part of the same pass."""
+        fused = self.activation is activations.relu
+        operation = getattr(ops, self._operation)
+        outputs: Tensor = operation(
+            *inputs, **self._window, **options, activation="relu" if fused else None
+        )
+        return outputs if fused else cast(Tensor, self.activation(outputs))
 
     def _output_channels(self, channels: int | None) -> int | None:
         raise NotImplementedError

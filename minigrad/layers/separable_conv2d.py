@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from minigrad import _validate, activations, ops
+from minigrad import _validate
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import names_in, spread
 from minigrad.layers.base import Parameter
@@ -111,6 +111,7 @@ class SeparableConv2D(DepthwiseBase):
     pointwise_regularizer: Any
     pointwise_constraint: Any
 
+    _operation = "separable_conv2d"
     _advice: ClassVar[dict[str, str]] = DepthwiseBase._advice | {
         f"kernel_{word}": f"There are two kernels: use `depthwise_{word}` and `pointwise_{word}`."
         for word in ("initializer", "regularizer", "constraint")
@@ -159,17 +160,7 @@ class SeparableConv2D(DepthwiseBase):
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return ``activation(separable convolution of inputs + bias)``."""
-        fused = self.activation is activations.relu  # in one pass with the convolution
-        outputs = ops.separable_conv2d(
-            inputs,
-            self.depthwise_kernel,
-            self.pointwise_kernel,
-            self.bias,
-            **self._window,
-            activation="relu" if fused else None,
-        )
-        result: Tensor = outputs if fused else self.activation(outputs)
-        return result
+        return self._activated(inputs, self.depthwise_kernel, self.pointwise_kernel, self.bias)
 
     def to_conv2d(self) -> Conv2D:
         """Return a built `Conv2D` that computes the same, with the product of the two kernels.

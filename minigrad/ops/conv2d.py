@@ -14,15 +14,19 @@ import numpy as np
 from minigrad import _validate, kernels
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels import ConvGeometry, conv_geometry
+from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Operand
 from minigrad.ops.convolution import _bias_grad, _depthwise, _spread_bias
 from minigrad.ops.convolution_arguments import (
     channels_of,
     check_bias,
+    fuses_relu,
     geometry_of,
     images,
     same_dtype,
 )
+from minigrad.ops.piecewise import pass_positive, where_positive
+from minigrad.ops.piecewise import relu as relu_of
 from minigrad.ops.shape import reshape
 
 
@@ -51,6 +55,41 @@ def _conv2d_kernel_grad(x: Any, y: Any, geometry: ConvGeometry, groups: int) -> 
     return kernels.conv2d_kernel_grad(x, y, geometry, groups)
 
 
+def _relu_gradients(
+    g: Any,
+    out: Any,
+    x: Any,
+    kernel: Any,
+    geometry: ConvGeometry,
+    groups: int,
+    wants: tuple[bool, ...],
+) -> tuple[Any, ...]:
+    """Return the gradients of all arguments that want one, on arrays; g passes where out > 0."""
+    wants_x, wants_kernel, *rest = wants
+    g = where_positive(g, out)
+    return (
+        kernels.conv2d_input_grad(g, kernel, geometry, groups) if wants_x else None,
+        kernels.conv2d_kernel_grad(x, g, geometry, groups) if wants_kernel else None,
+        kernels.bias_grad(g, geometry.data_format) if any(rest) else None,
+    )
+
+
+@primitive(
+    x=lambda g, out, kernel, geometry, groups: _conv2d_input_grad(
+        pass_positive(g, out.data), kernel, geometry, groups
+    ),
+    kernel=lambda g, out, x, geometry, groups: _conv2d_kernel_grad(
+        x, pass_positive(g, out.data), geometry, groups
+    ),
+    bias=lambda g, out, geometry: _bias_grad(pass_positive(g, out.data), geometry.data_format),
+    fused=lambda g, out, x, kernel, geometry, groups, wants: _relu_gradients(
+        g, out, x, kernel, geometry, groups, wants
+    ),
+)
+def _conv2d_relu(x: Any, kernel: Any, bias: Any, geometry: ConvGeometry, groups: int) -> Any:
+    return kernels.conv2d_forward(x, kernel, bias, geometry, groups, relu=True)
+
+
 def conv2d(
     x: Operand,
     kernel: Operand,
@@ -61,6 +100,7 @@ def conv2d(
     dilation_rate: Any = 1,
     groups: int = 1,
     data_format: Any = "channels_last",
+    activation: Any = None,
 ) -> Tensor:
     """Convolve images with F filters that see all channels (a cross-correlation, as everywhere).
 
@@ -74,6 +114,8 @@ def conv2d(
         As in `depthwise_conv2d`.
     groups : int
         Cut channels and filters into as many parts, which do not see each other.
+    activation : None or "relu"
+        As in `separable_conv2d`.
 
     Returns
     -------
@@ -94,6 +136,7 @@ def conv2d(
     >>> y.numpy()[0, :, :, 0].tolist(), y.numpy()[0, :, :, 1].tolist()
     ([[3.0, 7.0], [9.0, 13.0]], [[0.0, -2.0], [-3.0, -5.0]])
     """
+    relu = fuses_relu(activation)
     data_format = _validate.data_format(data_format)
     groups = _validate.positive_int(groups, "groups")
     x, kernel = images(x), constant(kernel)
@@ -108,11 +151,26 @@ def conv2d(
     same_dtype(x=x, kernel=kernel, bias=bias)
     geometry = geometry_of(x, kernel, strides, padding, dilation_rate, data_format)
     if groups == 1 or groups < channels:
-        return _conv2d(x, kernel, bias, geometry, groups)
+        return (_conv2d_relu if relu else _conv2d)(x, kernel, bias, geometry, groups)
     # Each channel is a group: the same numbers in the same order are a depthwise kernel.
     kernel = reshape(kernel, (*kernel.shape[:2], channels, kernel.shape[3] // channels))
     y = _depthwise(x, kernel, geometry)
-    return y if bias is None else y + _spread_bias(bias, y.shape, data_format)
+    y = y if bias is None else y + _spread_bias(bias, y.shape, data_format)
+    return relu_of(y) if relu else y
+
+
+@primitive(x=lambda g, geometry: _average_pool_input_grad(g, geometry))
+def _average_pool(x: Any, geometry: ConvGeometry) -> Any:
+    from minigrad.kernels.cpu import pooling  # imported when it is needed
+
+    return pooling.average_pool_forward(x, geometry)
+
+
+@primitive(y=lambda g, geometry: _average_pool(g, geometry))
+def _average_pool_input_grad(y: Any, geometry: ConvGeometry) -> Any:
+    from minigrad.kernels.cpu import pooling
+
+    return pooling.average_pool_backward(y, geometry)
 
 
 def average_pool2d(
@@ -158,6 +216,8 @@ def average_pool2d(
     size = x.shape[2:] if first else x.shape[1:3]
     geometry = conv_geometry(size, window, steps, _validate.padding(padding), (1, 1), data_format)
     channels = channels_of(x, data_format)
+    if compiled(x.data):
+        return _average_pool(x, geometry)
     sums = _depthwise(x, constant(np.ones((*window, channels, 1), x.dtype), x), geometry)
     down, across = (_pixels_inside(geometry, axis) for axis in (0, 1))
     counts = np.outer(down, across)[..., np.newaxis]

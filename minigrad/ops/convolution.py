@@ -32,6 +32,7 @@ from minigrad.ops.convolution_arguments import (
     check_bias,
     check_depthwise_kernel,
     check_pointwise_kernel,
+    fuses_relu,
     geometry_of,
     images,
     same_dtype,
@@ -341,11 +342,7 @@ def separable_conv2d(
     array([[45., 39.],
            [66., 50.]], dtype=float32)
     """
-    if activation not in (None, "relu"):
-        raise ValueError(
-            "The fused activation is None or 'relu'; apply others to the result. "
-            f"Received: activation={activation!r}"
-        )
+    relu = fuses_relu(activation)
     data_format = _validate.data_format(data_format)
     x = images(x)
     depthwise_kernel = check_depthwise_kernel(depthwise_kernel, x, data_format)
@@ -356,5 +353,5 @@ def separable_conv2d(
         True, x=x, depthwise_kernel=depthwise_kernel, pointwise_kernel=pointwise_kernel, bias=bias
     )
     geometry = geometry_of(x, depthwise_kernel, strides, padding, dilation_rate, data_format)
-    operation = _separable if activation is None else _separable_relu
+    operation = _separable_relu if relu else _separable
     return operation(x, depthwise_kernel, pointwise_kernel, bias, geometry)

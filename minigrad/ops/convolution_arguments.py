@@ -110,3 +110,13 @@ def geometry_of(
         _validate.pair(dilation_rate, "dilation_rate"),
         data_format,
     )
+
+
+def fuses_relu(activation: Any) -> bool:
+    """Return whether ReLU is part of an operation's pass; refuse other activations."""
+    if activation not in (None, "relu"):
+        raise ValueError(
+            "The fused activation is None or 'relu'; apply others to the result. "
+            f"Received: activation={activation!r}"
+        )
+    return activation is not None

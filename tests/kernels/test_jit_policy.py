@@ -193,6 +193,7 @@ def test_an_edited_callee_in_another_file_is_compiled_anew(tmp_path):
     ignore = shutil.ignore_patterns("__pycache__", "cuda")
     shutil.copytree(PACKAGE / "kernels", package / "kernels", ignore=ignore)
     shutil.copy(PACKAGE / "_validate.py", package)
+    shutil.copy(PACKAGE / "_brief.py", package)
     (package / "__init__.py").touch()
 
     def total():

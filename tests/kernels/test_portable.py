@@ -35,7 +35,18 @@ x, depthwise, pointwise, bias = (
     integers(2, 9, 11, 37), integers(3, 3, 37, 1), integers(1, 1, 37, 35), integers(35)
 )
 geometry = kernels.conv_geometry((9, 11), (3, 3), (1, 1), "same")
-dy, hidden = integers(2, 9, 11, 35), integers(2, 9, 11, 37)
+dy, hidden, full = integers(2, 9, 11, 35), integers(2, 9, 11, 37), integers(3, 3, 37, 35)
+
+
+strided = dy[:, ::2, ::2].copy()
+
+
+def convolution(geometry, dy):
+    return [
+        kernels.conv2d_forward(x, full, bias, geometry),
+        kernels.conv2d_input_grad(dy, full, geometry),
+        kernels.conv2d_kernel_grad(x, dy, geometry),
+    ]
 
 
 def everything():
@@ -48,6 +59,8 @@ def everything():
         kernels.pointwise_forward(x, pointwise, bias, "channels_last"),
         kernels.pointwise_input_grad(dy, pointwise, "channels_last"),
         kernels.pointwise_kernel_grad(x, dy, "channels_last"),
+        *convolution(geometry, dy),
+        *convolution(kernels.conv_geometry((9, 11), (3, 3), (2, 2), "same"), strided),
     ]
 
 

@@ -1,12 +1,12 @@
-"""Full convolution on the CPU: each run of output pixels is laid out as a matrix and multiplied.
+"""Full convolution on the CPU: products of bands of rows with packed panels of the kernel.
 
-What an output pixel sees is one row of kh kw C numbers (`_gather`), the kernel is a matrix with as
-many rows, and the output their product:
+What an output pixel sees are kh kw C numbers at fixed distances from each other, once rows have
+their borders (`minigrad.kernels.cpu.bands`). With T for the matrix of what all pixels see,
 
     y = T K + b,   dK = Tᵀ dy
 
-T never exists as a whole: a task gathers the rows of a run of pixels into a scratch array that
-stays in the second-level cache. A 1 x 1 kernel needs no gathering at all.
+but T is never written: the products read the rows themselves. A task owns a band of them. A
+1 x 1 kernel without strides is a plain product (`minigrad.kernels.cpu.pointwise`).
 
 The gradient of the input is a convolution of dy with the kernel turned round. With strides, pixels
 of the input fall into sh sw phases that see different taps; each phase is a convolution without
@@ -22,73 +22,87 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.kernels.cpu.gemm import add_transposed_product, multiply, pack_panel
+from minigrad.kernels.cpu.bands import add_band_products, band_of, line_of, multiply_band
+from minigrad.kernels.cpu.gemm import pack_panel
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.simd import (
-    VECTOR_BYTES,
-    Pointer,
-    Static,
-    at,
-    keep,
-    lanes,
-    load_tile,
-    pointer,
-    store_tile,
-    zero_tile,
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, PIXELS_PER_CHUNK, RUN_BYTES, _balanced, _chunks
+from minigrad.kernels.cpu.pointwise import (
+    pointwise_forward,
+    pointwise_input_grad,
+    pointwise_kernel_grad,
 )
+from minigrad.kernels.cpu.simd import VECTOR_BYTES, at, drain, keep, pointer, streams
+from minigrad.kernels.cpu.winograd import pays, winograd_forward, winograd_kernel_grad
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["conv2d_forward", "conv2d_input_grad", "conv2d_kernel_grad"]
 
-ONE = Static(1, 1)
-RUN_BYTES = 192 * 1024
-"""Size of a run's rows: with a panel of the kernel they fit in the second-level cache."""
-MOST_CHUNKS = 64
 MOST_SUMS = 1 << 20
-WORK_PER_CHUNK = 1 << 20
-PIXELS_PER_CHUNK = 256
 LARGEST_BY_RUNS = 1 << 16
 """Elements of a kernel from which its rows of taps are separate tasks of its gradient."""
+COLUMNS = 128
+"""Filters of a group that a task of that gradient has."""
 
 
 def conv2d_forward(
-    x: Array, kernel: Array, bias: Array | None, geometry: ConvGeometry, groups: int
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    geometry: ConvGeometry,
+    groups: int,
+    relu: bool = False,
 ) -> Array:
     """Return the convolution; see `minigrad.kernels.conv2d_forward`."""
+    if _plain(geometry, groups):
+        return pointwise_forward(x, kernel, bias, geometry.data_format, relu)
     x = to_last(x, geometry.data_format)
     window = tuple(geometry.numbers.tolist())
-    return from_last(_convolve(x, kernel, bias, window, groups), geometry.data_format)
+    if groups == 1 and pays(window, len(x), *kernel.shape[2:]):
+        y = winograd_forward(x, kernel, bias, window, False, relu)
+        return from_last(y, geometry.data_format)
+    y = empty((len(x), *geometry.output_size, kernel.shape[3]), x.dtype)
+    _convolve(x, kernel, bias, y, window, (0, 0, 1, 1), groups, relu)
+    return from_last(y, geometry.data_format)
 
 
 def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: int) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.conv2d_input_grad`."""
+    if _plain(geometry, groups):
+        return pointwise_input_grad(dy, kernel, geometry.data_format)
     dy = to_last(dy, geometry.data_format)
     kh, kw, part, filters = kernel.shape
     # A kernel from the channels of y to those of x: (kh, kw, F / groups, C).
-    turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
+    if groups == 1:
+        turned = from_last(kernel.reshape(kh * kw, 1, part, filters), "channels_first")
+    else:
+        turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
     turned = turned.reshape(kh, kw, filters // groups, groups * part)
     phases = _phases(geometry)
-    whole = len(phases) == 1 and geometry.strides == (1, 1)
+    if (geometry.strides, groups) == ((1, 1), 1) and pays(phases[0][-1], len(dy), filters, part):
+        dx = winograd_forward(dy, turned, None, phases[0][-1], True, False)
+        return from_last(dx, geometry.data_format)
     shape = (len(dy), *geometry.input_size, groups * part)
-    dx = np.empty(0, dy.dtype) if whole else zeroed(shape, dy.dtype)
-    for (row, column), rows, columns, window in phases:
+    complete = len(phases) == np.prod(np.minimum(geometry.strides, geometry.input_size))
+    dx = empty(shape, dy.dtype) if complete else zeroed(shape, dy.dtype)
+    for first, rows, columns, window in phases:
         taps = np.ascontiguousarray(turned[rows, columns])
-        phase = _convolve(dy, taps, None, window, groups)
-        if whole:
-            dx = phase
-        else:
-            dx[:, row :: geometry.strides[0], column :: geometry.strides[1]] = phase
+        _convolve(dy, taps, None, dx, window, (*first, *geometry.strides), groups, False)
     return from_last(dx, geometry.data_format)
 
 
 def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int) -> Array:
     """Return the gradient of the kernel; see `minigrad.kernels.conv2d_kernel_grad`."""
+    if _plain(geometry, groups):
+        return pointwise_kernel_grad(x, dy, geometry.data_format)
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
     channels, filters = x.shape[3], dy.shape[3]
     window = tuple(geometry.numbers.tolist())
-    plan = _plan(window, len(x), channels, groups, filters, x.dtype)
+    if groups == 1 and pays(window, len(x), channels, filters):
+        return winograd_kernel_grad(x, dy, window)
+    place = (*geometry.output_size, 0, 0, 1, 1)
+    plan = _plan(window, place, len(x), channels, groups, filters, x.dtype, False)
     shape = (*geometry.kernel_size, channels // groups, filters)
     sums = zeroed((plan.chunks, *shape), x.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
@@ -98,16 +112,23 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     return sums[0] if plan.chunks == 1 else add_chunks(sums)
 
 
+def _plain(geometry: ConvGeometry, groups: int) -> bool:
+    """Return whether a convolution is a product of pixels with a matrix."""
+    ones, (vertical, horizontal) = (1, 1), geometry.pads
+    return (
+        (geometry.kernel_size, geometry.strides, groups) == (ones, ones, 1)
+        and not any(vertical) and not any(horizontal)
+    )  # fmt: skip
+
+
 class Plan(NamedTuple):
     """How a convolution is cut into tasks: decided by its shape alone, and so is its rounding."""
 
-    shape: tuple[int, int, int, int]
-    """Of the output, channels last."""
     work: int
     """Multiply-adds."""
     panels: int
     packed: int
-    runs: int
+    bands: int
     parts: int
     chunks: int
     zeros: Array
@@ -118,39 +139,47 @@ class Plan(NamedTuple):
 @lru_cache(maxsize=1024)
 def _plan(
     window: tuple[int, ...],
+    place: tuple[int, ...],
     batch: int,
     channels: int,
     groups: int,
     filters: int,
     dtype: np.dtype[Any],
+    relu: bool,
 ) -> Plan:
-    height, width, out_height, out_width, kh, kw, *steps, top, left = window
+    """Return the plan; `place`: height and width of the result, its first pixel, and the steps."""
+    height, width, out_height, out_width, kh, kw, sh, sw, dh, dw, top, left = window
     part, outputs = channels // groups, filters // groups
-    pixels, depth = batch * out_height * out_width, kh * kw * part
+    rows, depth = batch * out_height, kh * kw * part
+    pixels, span = rows * out_width, (kh - 1) * dh + 1
     work = pixels * depth * filters
-    run = max(48, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
-    direct = (kh, kw, *steps, top, left) == (1, 1, 1, 1, *steps[2:], 0, 0)
-    direct = direct and (height, width) == (out_height, out_width)
-    band = kh if depth * outputs <= LARGEST_BY_RUNS else 1
-    most = min(MOST_CHUNKS, MOST_SUMS // max(1, depth * filters))
-    chunks = max(1, min(most, work // WORK_PER_CHUNK, pixels // PIXELS_PER_CHUNK))
-    across = 2 * VECTOR_BYTES // dtype.itemsize
-    panels = -(-outputs // across)
-    size = panels * across * depth
+    inside = (top, left) == (0, 0) and (out_height - 1) * sh + span <= height
+    inside = inside and (out_width - 1) * sw + (kw - 1) * dw < width
+    line = ((out_width - 1) * sw + (kw - 1) * dw + 1) * channels * dtype.itemsize
+    most = max(48, min(384, RUN_BYTES // max(1, line * min(sh, span)) * out_width))
+    most = max(1, most // max(1, out_width))
+    bands = min(rows, _balanced(pixels, most * out_width, work))
+    by_rows = depth * outputs > LARGEST_BY_RUNS
+    sums = MOST_SUMS // max(1, depth * filters) * PIXELS_PER_CHUNK
+    chunks = _chunks(work, min(pixels, sums), PIXELS_PER_CHUNK)
+    across = -(-outputs // COLUMNS) if by_rows else 1
+    lanes = VECTOR_BYTES // dtype.itemsize
+    panels = -(-outputs // (2 * lanes))
+    size = panels * 2 * lanes * depth
     sizes = np.array(
-        [*window, channels, groups, filters, pixels, run, direct, panels, size, chunks, band],
+        [*window, channels, groups, filters, rows, bands, inside, panels, size, chunks, most,
+         1 if by_rows else kh, across, relu, *place],
         np.int64,
-    )
+    )  # fmt: skip
     zeros = np.zeros(max(1, filters), dtype)
     sizes.setflags(write=False)
     zeros.setflags(write=False)
     return Plan(
-        shape=(batch, out_height, out_width, filters),
         work=work,
         panels=groups * panels,
         packed=groups * size,
-        runs=groups * -(-pixels // run),
-        parts=chunks * groups * -(-kh // band),
+        bands=bands,
+        parts=chunks * across * (kh if by_rows else 1),
         chunks=chunks,
         zeros=zeros,
         sizes=sizes,
@@ -212,22 +241,31 @@ def _phase(
 
 
 def _convolve(
-    x: Array, kernel: Array, bias: Array | None, window: tuple[int, ...], groups: int
-) -> Array:
-    """Return the convolution of images with the channels last."""
-    plan = _plan(window, len(x), x.shape[3], groups, kernel.shape[3], x.dtype)
+    x: Array,
+    kernel: Array,
+    bias: Array | None,
+    y: Array,
+    window: tuple[int, ...],
+    steps: tuple[int, ...],
+    groups: int,
+    relu: bool,
+) -> None:
+    """Write the convolution of images with the channels last to some pixels of y.
+
+    `steps` are the first row and column of these pixels, and how far apart they are.
+    """
+    place = (*y.shape[1:3], *steps)
+    plan = _plan(window, place, len(x), x.shape[3], groups, kernel.shape[3], x.dtype, relu)
     zeros, sizes = plan.zeros, plan.sizes
     packed = empty(plan.packed, x.dtype)
     _pack(
         plan.panels, plan.packed, flat(kernel), zeros, zeros, zeros, packed, packed, packed, sizes
     )
-    y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
-    _forward_run(
-        plan.runs, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,
+    _forward_band(
+        plan.bands, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,
         out, out, out, sizes,
     )  # fmt: skip
-    return y
 
 
 @kernel(parallel=True)
@@ -245,29 +283,59 @@ def _pack(
     )  # fmt: skip
 
 
+@kernel(inner=True)
+def _room(first: int, last: int, sizes: Numbers) -> int:
+    """Return how many numbers the copy of a band has."""
+    span = (sizes[4] - 1) * sizes[8] + 1
+    hop, images = min(sizes[6], span), (last - 1) // sizes[2] - first // sizes[2] + 1
+    lines = (last - first) * hop + images * (span - hop)
+    return 0 if sizes[17] else lines * line_of(sizes, sizes[12], 0)
+
+
+@kernel(inner=True)
+def _taps_of_piece(sizes: Numbers) -> int:
+    """Return how many taps are one piece of memory: neighbours, unless something is in between."""
+    return sizes[5] if sizes[9] == 1 and sizes[13] == 1 else 1
+
+
 @kernel(parallel=True)
-def _forward_run(
+def _forward_band(
     number: int, x: Array, packed: Array, bias: Array, _d: Array,
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Compute a run of pixels of one group's output."""
-    channels, groups, filters, pixels, run, direct = sizes[12:18]
+    """Compute a band of rows of the output."""
+    channels, groups, filters, rows, bands, inside = sizes[12:18]
+    out_height, out_width, kh, kw = sizes[2], sizes[3], sizes[4], sizes[5]
+    height, width, row, column, row_step, step = sizes[25:31]
     part, outputs = channels // groups, filters // groups
-    depth = sizes[4] * sizes[5] * part
-    group, first = number % groups, number // groups * run
-    count = min(run, pixels - first)
-    images = at(pointer(x), group * part)
-    scratch = np.empty(0 if direct else count * depth, x.dtype)
-    t, step = pointer(scratch), depth
-    if direct:
-        t, step = at(images, first * channels), channels
-    else:
-        _gather(images, t, first, count, 0, sizes[4], part, channels, sizes)
-    multiply(
-        t, step, count, depth, at(pointer(packed), group * sizes[19]), outputs,
-        at(pointer(bias), group * outputs), at(pointer(y), first * filters + group * outputs),
-        filters,
-    )  # fmt: skip
+    depth, line = kh * kw * part, line_of(sizes, channels, inside)
+    first, last = number * rows // bands, (number + 1) * rows // bands
+    starts, targets = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+    taps = _taps_of_piece(sizes)
+    table = np.empty(kh * kw // taps, np.int64)
+    scratch = np.empty(_room(first, last, sizes), x.dtype)
+    for piece in range(len(table)):
+        a, b = piece * taps // kw, piece * taps % kw
+        table[piece] = a * sizes[8] * line + b * sizes[9] * channels
+    for r in range(first, last):
+        image, i = r // out_height, r % out_height
+        targets[r - first] = ((image * height + row + i * row_step) * width + column) * filters
+    band_of(pointer(x), first, last, sizes, channels, inside, pointer(starts), pointer(scratch))
+    source = pointer(x) if inside else pointer(scratch)
+    large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), outputs)
+    for group in range(groups):
+        multiply_band(
+            at(source, group * part), pointer(starts), last - first, out_width,
+            sizes[7] * channels, pointer(table), taps * part, depth,
+            at(pointer(packed), group * sizes[19]), outputs, at(pointer(bias), group * outputs),
+            at(pointer(y), group * outputs),
+            pointer(targets), step * filters, large, sizes[24] != 0,
+        )  # fmt: skip
+    if large:
+        drain()
+    keep(starts)
+    keep(targets)
+    keep(table)
     keep(scratch)
 
 
@@ -276,115 +344,42 @@ def _kernel_grad_part(
     number: int, x: Array, dy: Array, _c: Array, _d: Array,
     sums: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Add up a group's part of the kernel's gradient over one chunk of pixels.
+    """Add up a part of the kernel's gradient over one chunk of rows.
 
-    The part is a band of the kernel's rows of taps: all of them where the kernel is small.
+    The part is a block of filters and of the kernel's rows of taps; everything if it is small.
     """
-    channels, groups, filters, pixels, run, direct = sizes[12:18]
-    chunks, band = sizes[20], sizes[21]
+    channels, groups, filters, rows, _, inside = sizes[12:18]
+    out_width, kh, kw = sizes[3], sizes[4], sizes[5]
+    chunks, most, high, across = sizes[20], sizes[21], sizes[22], sizes[23]
     part, outputs = channels // groups, filters // groups
-    chunk, group, low = number % chunks, number // chunks % groups, number // chunks // groups
-    low = low * band
-    high = min(low + band, sizes[4])
-    row = sizes[5] * part
-    depth = (high - low) * row
-    images = at(pointer(x), group * part)
-    target = at(pointer(sums), (chunk * sizes[4] + low) * row * filters + group * outputs)
-    scratch = np.empty(0 if direct else run * depth, x.dtype)
-    last = (chunk + 1) * pixels // chunks
-    for first in range(chunk * pixels // chunks, last, run):
-        count = min(run, last - first)
-        t, step = pointer(scratch), depth
-        if direct:
-            t, step = at(images, first * channels), channels
-        else:
-            _gather(images, t, first, count, low, high, part, channels, sizes)
-        add_transposed_product(
-            t, step, at(pointer(dy), first * filters + group * outputs), filters, count,
-            depth, outputs, target, filters,
-        )  # fmt: skip
-    keep(scratch)
-
-
-@kernel(inner=True)
-def _gather(
-    x: Pointer,
-    t: Pointer,
-    first: int,
-    count: int,
-    low: int,
-    high: int,
-    part: int,
-    channels: int,
-    sizes: Numbers,
-) -> None:
-    """Write what output pixels see through the kernel's rows low ... high - 1, a row for each.
-
-    Of each pixel's channels, the `part` that x points to are taken.
-    """
-    height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
-    kw, sh, sw, dh, dw = sizes[5], sizes[6], sizes[7], sizes[8], sizes[9]
-    top, left = sizes[10], sizes[11]
-    depth = (high - low) * kw * part
-    # Taps side by side are one piece of memory.
-    taps = kw if dw == 1 and part == channels else 1
-    # Pixels begin ... end - 1 of a row see all taps of a row of the kernel.
-    begin = (left + sw - 1) // sw
-    end = (width + left - (kw - 1) * dw + sw - 1) // sw
-    j, row = first % out_width, first // out_width
-    while count > 0:
-        number = min(count, out_width - j)
-        i, image = row % out_height, row // out_height
-        for a in range(low, high):
-            target = at(t, (a - low) * kw * part)
-            r = i * sh + a * dh - top
-            source = at(x, ((image * height + r) * width + j * sw - left) * channels)
-            if r < 0 or r >= height:
-                _fill(target, depth, source, 0, number, kw * part, False)
-                continue
-            before = min(number, max(0, begin - j))
-            after = max(before, min(number, end - j))
-            for u in range(number):
-                if before <= u < after:
-                    continue
-                for b in range(kw):
-                    inside = 0 <= (j + u) * sw - left + b * dw < width
-                    _fill(
-                        at(target, u * depth + b * part), 0,
-                        at(source, (u * sw + b * dw) * channels), 0, 1, part, inside,
+    line = line_of(sizes, channels, inside)
+    chunk, block = number % chunks, number // chunks
+    low, begin = block // across * high, block % across * outputs // across
+    end = (block % across + 1) * outputs // across
+    taps = _taps_of_piece(sizes)
+    starts = np.empty(most, np.int64)
+    scratch = np.empty(0, x.dtype)
+    row, last = chunk * rows // chunks, (chunk + 1) * rows // chunks
+    while row < last:
+        stop = min(last, row + most)
+        if len(scratch) < _room(row, stop, sizes):
+            scratch = np.empty(_room(row, stop, sizes), x.dtype)
+        band_of(pointer(x), row, stop, sizes, channels, inside, pointer(starts), pointer(scratch))
+        source = pointer(x) if inside else pointer(scratch)
+        for group in range(groups):
+            for a in range(low, min(low + high, kh)):
+                for b in range(0, kw, taps):
+                    add_band_products(
+                        at(source, a * sizes[8] * line + b * sizes[9] * channels + group * part),
+                        pointer(starts), stop - row, out_width, sizes[7] * channels, taps * part,
+                        at(pointer(dy), row * out_width * filters + group * outputs + begin),
+                        filters, end - begin,
+                        at(
+                            pointer(sums),
+                            ((chunk * kh + a) * kw + b) * part * filters + group * outputs + begin,
+                        ),
+                        filters,
                     )  # fmt: skip
-            for b in range(0, kw, taps):
-                _fill(
-                    at(target, before * depth + b * part), depth,
-                    at(source, (before * sw + b * dw) * channels), sw * channels,
-                    after - before, taps * part, True,
-                )  # fmt: skip
-        t = at(t, number * depth)
-        count -= number
-        j, row = 0, row + 1
-
-
-@kernel(inner=True)
-def _fill(
-    target: Pointer, hop: int, source: Pointer, step: int, count: int, size: int, copied: bool
-) -> None:
-    """Write `count` pieces of so many elements, `hop` apart: zeros, or copies from `step` apart."""
-    one = lanes(source)
-    if copied and size < 4:
-        for c in range(size):
-            for u in range(count):
-                target[u * hop + c] = source[u * step + c]
-        return
-    for c in range(0, size, one):
-        n = size - c
-        if not copied:
-            for u in range(count):
-                store_tile(zero_tile(ONE, target), target, u * hop + c, 0, n)
-        elif n >= one:
-            for u in range(count):
-                tile = load_tile(ONE, source, u * step + c, 0, None)
-                store_tile(tile, target, u * hop + c, 0, None)
-        else:
-            for u in range(count):
-                tile = load_tile(ONE, source, u * step + c, 0, n)
-                store_tile(tile, target, u * hop + c, 0, n)
+        row = stop
+        keep(scratch)
+    keep(starts)

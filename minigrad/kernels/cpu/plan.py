@@ -166,12 +166,18 @@ class ProductPlan(NamedTuple):
     blocks: int
     zeros: Array
     sizes: Numbers
-    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block, runs."""
+    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block, runs, ReLU."""
 
 
 @lru_cache(maxsize=1024)
 def pointwise_plan(
-    pixels: int, depth: int, outputs: int, row: int, column: int, dtype: np.dtype[Any]
+    pixels: int,
+    depth: int,
+    outputs: int,
+    row: int,
+    column: int,
+    dtype: np.dtype[Any],
+    relu: bool = False,
 ) -> ProductPlan:
     """Return the plan for a product of `pixels` rows with a matrix, and for its gradient.
 
@@ -188,7 +194,8 @@ def pointwise_plan(
         height, width = _even(depth, BLOCK[0], 12), _even(outputs, BLOCK[1], 2 * lanes)
     panels = -(-outputs // (2 * lanes))
     sizes = np.array(
-        [pixels, depth, outputs, row, column, run, chunks, height, width, runs], dtype=np.int64
+        [pixels, depth, outputs, row, column, run, chunks, height, width, runs, relu],
+        dtype=np.int64,
     )
     zeros = np.zeros(max(depth, outputs), dtype)
     sizes.setflags(write=False)

@@ -27,12 +27,13 @@ __all__ = ["bias_grad", "pointwise_forward", "pointwise_input_grad", "pointwise_
 
 
 def pointwise_forward(
-    x: Array, kernel: Array, bias: Array | None, data_format: DataFormat
+    x: Array, kernel: Array, bias: Array | None, data_format: DataFormat, relu: bool = False
 ) -> Array:
     """Return the pointwise convolution; see `minigrad.kernels.pointwise_forward`."""
     x = to_last(x, data_format)
     inputs, outputs = kernel.shape[2:]
-    return from_last(_product(x, kernel, bias, inputs, outputs, outputs, 1), data_format)
+    y = _product(x, kernel, bias, inputs, outputs, outputs, 1, relu)
+    return from_last(y, data_format)
 
 
 def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> Array:
@@ -69,11 +70,18 @@ def bias_grad(dy: Array, data_format: DataFormat) -> Array:
 
 
 def _product(
-    x: Array, matrix: Array, bias: Array | None, depth: int, outputs: int, row: int, column: int
+    x: Array,
+    matrix: Array,
+    bias: Array | None,
+    depth: int,
+    outputs: int,
+    row: int,
+    column: int,
+    relu: bool = False,
 ) -> Array:
     """Return x B + b for images x, where B's element (k, j) is matrix[k * row + j * column]."""
     pixels = x.shape[0] * x.shape[1] * x.shape[2]
-    plan = pointwise_plan(pixels, depth, outputs, row, column, x.dtype)
+    plan = pointwise_plan(pixels, depth, outputs, row, column, x.dtype, relu)
     zeros, sizes = plan.zeros, plan.sizes
     packed = empty(plan.packed, x.dtype)
     _pack(
@@ -110,6 +118,7 @@ def _forward_run(
     multiply(
         at(pointer(x), first * depth), depth, count, depth, pointer(packed),
         outputs, pointer(bias), at(pointer(y), first * outputs), outputs, large,
+        sizes[10] != 0,
     )  # fmt: skip
     if large:
         drain()

@@ -8,12 +8,18 @@ import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
-from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.runs import Rows, row_runs
+from minigrad.kernels.cpu.memory import empty
+from minigrad.kernels.cpu.runs import Rows, row_runs, sizes_of
 from minigrad.kernels.cpu.runs import flat as flat_views
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["image_means", "max_pool_backward", "max_pool_forward"]
+__all__ = [
+    "average_pool_backward",
+    "average_pool_forward",
+    "image_means",
+    "max_pool_backward",
+    "max_pool_forward",
+]
 
 
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
@@ -38,17 +44,42 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     dy, argmax = to_last(dy, geometry.data_format), to_last(argmax, geometry.data_format)
     batch, channels = len(dy), dy.shape[3]
     height, width = geometry.input_size
-    windows = geometry.output_size[0] * geometry.output_size[1]
-    dx = zeroed((batch, height * width, channels), dy.dtype)
+    dx = empty((batch, height, width, channels), dy.dtype)
     positions = argmax.astype(_position_dtype(geometry), copy=False)
-    _backward_image(
-        batch,
-        dy.size,
-        read_only(dy.reshape(batch, windows, channels)),
-        read_only(positions.reshape(batch, windows, channels)),
-        dx,
+    _backward_row(
+        batch * height, 4 * dx.size, read_only(dy), read_only(positions), dx, geometry.numbers
     )
-    return from_last(dx.reshape(batch, height, width, channels), geometry.data_format)
+    return from_last(dx, geometry.data_format)
+
+
+def average_pool_forward(x: Array, geometry: ConvGeometry) -> Array:
+    """Return the mean of each window, of the pixels inside the image; windows are not dilated.
+
+    Examples
+    --------
+    >>> from minigrad.kernels.geometry import conv_geometry
+    >>> x = np.arange(8.0).reshape(1, 2, 4, 1)
+    >>> average_pool_forward(x, conv_geometry((2, 4), (2, 2), (2, 2))).ravel()
+    array([2.5, 4.5])
+    """
+    x = to_last(x, geometry.data_format)
+    y = empty((len(x), *geometry.output_size, x.shape[3]), x.dtype)
+    rows = len(x) * geometry.output_size[0]
+    _average_row(rows, y.size * geometry.taps, *flat_views((x,), (y,)), _average_sizes(y, geometry))
+    return from_last(y, geometry.data_format)
+
+
+def average_pool_backward(dy: Array, geometry: ConvGeometry) -> Array:
+    """Return the gradient of the input of `average_pool_forward`."""
+    dy = to_last(np.ascontiguousarray(dy), geometry.data_format)
+    dx = empty((len(dy), *geometry.input_size, dy.shape[3]), dy.dtype)
+    rows = len(dy) * geometry.input_size[0]
+    _spread_row(rows, 4 * dx.size, *flat_views((dy,), (dx,)), _average_sizes(dy, geometry))
+    return from_last(dx, geometry.data_format)
+
+
+def _average_sizes(y: Array, geometry: ConvGeometry) -> Numbers:
+    return sizes_of(*geometry.numbers.tolist(), y.shape[3])
 
 
 def image_means(x: Array, rows: Rows) -> Array:
@@ -113,15 +144,105 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
 
 
 @kernel(parallel=True)
-def _backward_image(n: int, dy: Array, argmax: Array, dx: Array) -> None:
-    """Add the gradient of one image's output to the pixels that won (windows may overlap)."""
-    _, windows, channels = dy.shape
-    pixels = dx.shape[1]
-    for window in range(windows):
+def _backward_row(task: int, dy: Array, argmax: Array, dx: Array, numbers: Numbers) -> None:
+    """Give each pixel of a row the gradients of the windows in which it won.
+
+    Reading them where they are wanted is one pass over dx: nothing is cleared or added to.
+    """
+    _, height, width, channels = dx.shape
+    _, out_height, out_width, _ = dy.shape
+    kh, kw, sh, sw, dh, dw = numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]
+    n, r = task // height, task % height
+    zero = dx.dtype.type(0)
+    for s in range(width):
+        out, position = dx[n, r, s], argmax.dtype.type(r * width + s)
+        first = True
+        for a in range(kh - 1, -1, -1):
+            row = r + numbers[10] - a * dh
+            if row < 0 or row % sh != 0 or row // sh >= out_height:
+                continue
+            for b in range(kw - 1, -1, -1):
+                column = s + numbers[11] - b * dw
+                if column < 0 or column % sw != 0 or column // sw >= out_width:
+                    continue
+                place = argmax[n, row // sh, column // sw]
+                gradient = dy[n, row // sh, column // sw]
+                if first:
+                    for c in range(channels):
+                        value = gradient[c]
+                        out[c] = value if place[c] == position else zero
+                else:
+                    for c in range(channels):
+                        value = out[c] + gradient[c]
+                        out[c] = value if place[c] == position else out[c]
+                first = False
+        if first:
+            for c in range(channels):
+                out[c] = zero
+
+
+@kernel(parallel=True)
+def _average_row(
+    task: int, x: Array, _b: Array, _c: Array, _d: Array,
+    y: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute one row of means: rows of the input are added first, then neighbours."""
+    height, width, out_height, out_width, kh, kw, sh, sw = sizes[:8]
+    channels, line = sizes[12], width * sizes[12]
+    n, i = task // out_height, task % out_height
+    top = max(0, i * sh - sizes[10])
+    rows = min(height, i * sh - sizes[10] + kh) - top
+    first = x[(n * height + top) * line : (n * height + top + 1) * line]
+    sums = np.empty(line, x.dtype)
+    for e in range(line):
+        sums[e] = first[e]
+    for r in range(top + 1, top + rows):
+        row = x[(n * height + r) * line : (n * height + r + 1) * line]
+        for e in range(line):
+            sums[e] += row[e]
+    for j in range(out_width):
+        left = max(0, j * sw - sizes[11])
+        columns = min(width, j * sw - sizes[11] + kw) - left
+        count = x.dtype.type(rows * columns)
+        start = (task * out_width + j) * channels
+        out = y[start : start + channels]
         for c in range(channels):
-            position = argmax[n, window, c]
-            if 0 <= position < pixels:
-                dx[n, position, c] += dy[n, window, c]
+            total = sums[left * channels + c]
+            for b in range(1, columns):
+                total += sums[(left + b) * channels + c]
+            out[c] = total / count
+
+
+@kernel(parallel=True)
+def _spread_row(
+    task: int, dy: Array, _b: Array, _c: Array, _d: Array,
+    dx: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute one row of the gradient: the shares of the windows that see it."""
+    height, width, out_height, out_width, kh, kw, sh, sw = sizes[:8]
+    channels, line = sizes[12], out_width * sizes[12]
+    n, r = task // height, task % height
+    sums = np.zeros(line, dy.dtype)
+    begin, end = max(0, (r + sizes[10] - kh + sh) // sh), min(out_height, (r + sizes[10]) // sh + 1)
+    for i in range(begin, end):
+        rows = min(height, i * sh - sizes[10] + kh) - max(0, i * sh - sizes[10])
+        start = (n * out_height + i) * line
+        row = dy[start : start + line]
+        for j in range(out_width):
+            columns = min(width, j * sw - sizes[11] + kw) - max(0, j * sw - sizes[11])
+            count = dy.dtype.type(rows * columns)
+            for c in range(j * channels, (j + 1) * channels):
+                sums[c] += row[c] / count
+    for s in range(width):
+        begin = max(0, (s + sizes[11] - kw + sw) // sw)
+        end = min(out_width, (s + sizes[11]) // sw + 1)
+        start = (task * width + s) * channels
+        out = dx[start : start + channels]
+        for c in range(channels):
+            total = dy.dtype.type(0)
+            for j in range(begin, end):
+                total += sums[j * channels + c]
+            out[c] = total
 
 
 @kernel(parallel=True)
