@@ -234,7 +234,8 @@ def _gathered(
     value: Any, name: str, names: tuple[str, ...], convert: Callable[[Any, str], Array]
 ) -> Inputs:
     """Return one array, or one for each name."""
-    if len(names) == 1 and not (isinstance(value, Mapping) and any(names)):
+    listed = isinstance(value, Mapping) or (_holds_arrays(value) and len(value) == 1)
+    if len(names) == 1 and not (listed and any(names)):
         return convert(value, name)
     given = one_each(value, names, name)
     keys = names if isinstance(value, Mapping) else range(len(names))

@@ -110,8 +110,9 @@ class Functional(Model):
         """Compute the outputs; several inputs come in a list, or in a dict by their names."""
         if isinstance(inputs, Mapping):
             inputs = one_each(inputs, _names(self.inputs), f"The input of the model '{self.name}'")
-            if isinstance(self.inputs, Symbol):
-                (inputs,) = inputs
+        one = isinstance(self.inputs, Symbol) and isinstance(inputs, (list, tuple))
+        if one and len(inputs) == 1 and getattr(inputs[0], "ndim", False):
+            (inputs,) = inputs
         return super().__call__(inputs, *args, **kwargs)
 
     def build(self, input_shape: Any) -> None:

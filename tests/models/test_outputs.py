@@ -211,6 +211,10 @@ def test_one_input_and_one_output_may_have_names_and_lists() -> None:
     history = model.fit({"left": LEFT}, {"size": SIZE}, verbose=0).history
     assert list(history) == ["loss", "mae"]
     assert model.predict({"left": LEFT}).shape == (N, 1) and model(LEFT).shape == (N, 1)
+    model.fit([LEFT], [SIZE], verbose=0)
+    for given in ([LEFT], {"left": LEFT}):
+        np.testing.assert_array_equal(model(given).numpy(), model.predict(LEFT))
+    assert model([x]).shape == (None, 1) and model(LEFT[:1].tolist()).shape == (1, 1)
     again = layers.Dense(3, name="size")
     shared = mg.Model(x, [again(x), again(again(x)), x])
     assert shared.output_names == ("size", "size_1", "left")

@@ -20,6 +20,8 @@ __all__ = ["Plan", "separable_plan"]
 
 RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
+LONGEST_RUN = 1536
+"""Pixels of a run going forward: more would leave too few runs for the threads to share."""
 GROUP_BYTES = 4 * 1024 * 1024
 """Size of the features of a group of images: they fit in the last-level cache."""
 MOST_CHUNKS = 16
@@ -87,7 +89,8 @@ def separable_plan(
     image = height * width
     run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
-    runs = _balanced(batch * image, run, work)
+    most = RUN_BYTES // max(1, features * dtype.itemsize)
+    runs = _balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
     by_blocks = features * filters > LARGEST_BY_RUNS
     group = max(1, min(batch, GROUP_BYTES // max(1, image * features * dtype.itemsize)))
     group = -(-batch // -(-batch // group)) if batch > 0 else 1  # groups of nearly equal size

@@ -331,7 +331,7 @@ def _backward_band(
     height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
     channels, multiplier, bands, images = sizes[12], sizes[13], sizes[21], sizes[22]
     features = channels * multiplier
-    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    offsets = np.empty(3 * multiplier * sizes[4] * sizes[5], np.int64)
     side = np.empty((width + sizes[7]) * channels, x.dtype)
     wide = len(d_depthwise) // bands
     g = at(pointer(d_depthwise), band * wide)
