@@ -64,8 +64,9 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix="minigrad-bench-")
         self._log = (Path(self._folder.name) / "log").open("w+", errors="replace")
         environment = {**os.environ, **dict.fromkeys(_THREADS, str(threads))}
-        # minigrad sets it for itself when its kernels load; peers wait as they like to.
-        environment.pop("OMP_WAIT_POLICY", None)
+        # minigrad sets them for itself when its kernels load; peers wait as they like to.
+        for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+            environment.pop(name, None)
         self._process = subprocess.Popen(
             [sys.executable, "-c", _START, library.name, str(threads), device],
             stdin=subprocess.PIPE,

@@ -14,6 +14,7 @@ from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
 from minigrad.layers.shapes import Shape, shape_of
+from minigrad.ops.arithmetic import add_images
 
 __all__ = ["Add", "Concatenate", "Multiply"]
 
@@ -107,7 +108,7 @@ class Add(_Elementwise):
     array([[2., 3.]], dtype=float32)
     """
 
-    _operation = ops.add
+    _operation = add_images
 
 
 class Multiply(_Elementwise):

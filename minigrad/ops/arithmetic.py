@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import primitive, wrap
+from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Operand, values
 from minigrad.ops.elementwise import log
 from minigrad.ops.piecewise import where
@@ -26,6 +27,19 @@ def add(a: Operand, b: Operand) -> Any:
     >>> mg.ops.add(mg.tensor([1.0, 2.0]), 3.0).numpy()
     array([4., 5.], dtype=float32)
     """
+    return np.add(a, b)
+
+
+@primitive(a=lambda g: g, b=lambda g: g, broadcasts=True, plain=True)
+def add_images(a: Any, b: Any) -> Any:
+    """Return a + b for layers: on all threads if both are large, which `add` takes no time to ask.
+
+    Its arguments are arrays or tensors.
+    """
+    if compiled(a, b) and a.shape == b.shape:
+        from minigrad.kernels.cpu import elementwise  # imported when it is needed
+
+        return elementwise.add(a, b)
     return np.add(a, b)
 
 

@@ -28,8 +28,9 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
-from minigrad.kernels.cpu.memory import empty, zeroed
+from minigrad.kernels.cpu.memory import LINE, empty, zeroed
 from minigrad.kernels.cpu.plan import separable_plan
+from minigrad.kernels.cpu.prefetch import TO_READ, prefetch
 from minigrad.kernels.cpu.rows import (
     convolve_row,
     quotient_up,
@@ -182,7 +183,7 @@ def _input_grad_band(
     """Compute a band of rows of the input's gradient."""
     height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
-    offsets = np.empty(2 * multiplier * sizes[4] * sizes[5], np.int64)
+    offsets = np.empty(3 * multiplier * sizes[4] * sizes[5], np.int64)
     side = np.empty((width + sizes[7]) * channels, dx.dtype)
     for row in range(band * rows // bands, (band + 1) * rows // bands):
         input_grad_row(
@@ -237,12 +238,16 @@ def features_of_pixels(
         return
     hop = channels * repeats(x, channels)
     features = channels * multiplier
-    offsets = np.empty(2 * kh * kw, np.int64)
+    offsets = np.empty(3 * kh * kw, np.int64)
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
     done = 0
     while done < count:
         run = min(count - done, out_width - j)
+        # The rows of x that the next row of outputs is the first to see, also in the next image.
+        below = (image * height + i * sh - top + (kh - 1) * dh + 1) * width + j * sw
+        for r in range(min(sh, height)):
+            _fetch_ahead(at(x, (below + r * width) * channels), run * sw * channels)
         above = i * sh - top
         a0 = min(kh, max(0, quotient_up(-above, dh)))
         a1 = max(a0, min(kh, quotient_up(height - above, dh)))
@@ -259,6 +264,13 @@ def features_of_pixels(
         if i == out_height:
             image, i = image + 1, 0
     keep(offsets)
+
+
+@kernel(inner=True)
+def _fetch_ahead(x: Pointer, size: int) -> None:
+    """Ask for so many elements: the processor foresees one stream through memory, not six rows."""
+    for i in range(0, size, lanes(x) * LINE // VECTOR_BYTES):
+        prefetch(x, i, TO_READ)
 
 
 @kernel(inner=True)

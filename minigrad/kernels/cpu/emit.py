@@ -11,7 +11,7 @@ from numba.core.imputils import lower_constant
 from numba.core.registry import cpu_target
 from numba.extending import models, register_model, typeof_impl
 
-__all__ = ["VECTOR_BYTES", "Code", "Static", "TileType", "tile_type", "types"]
+__all__ = ["VECTOR_BYTES", "Code", "Static", "TileType", "pointer_suffix", "tile_type", "types"]
 
 types: Any = numba_types  # much of it has no type hints
 
@@ -139,7 +139,7 @@ class Code:
         mask = self.mask(vector)
         align = ir.IntType(32)
         load = self.function(
-            f"llvm.masked.load.{self.suffix}.{_pointer_suffix(self.suffix)}",
+            f"llvm.masked.load.{self.suffix}.{pointer_suffix(self.suffix)}",
             ir.FunctionType(self.vector, [address.type, align, mask.type, self.vector]),
         )
         zeros = ir.Constant(self.vector, [0.0] * self.lanes)
@@ -163,7 +163,7 @@ class Code:
         mask = self.mask(vector)
         align = ir.IntType(32)
         store = self.function(
-            f"llvm.masked.store.{self.suffix}.{_pointer_suffix(self.suffix)}",
+            f"llvm.masked.store.{self.suffix}.{pointer_suffix(self.suffix)}",
             ir.FunctionType(ir.VoidType(), [self.vector, address.type, align, mask.type]),
         )
         self.builder.call(store, [value, address, ir.Constant(align, self.bytes), mask])
@@ -200,7 +200,7 @@ class Code:
         return tile
 
 
-def _pointer_suffix(suffix: str) -> str:
+def pointer_suffix(suffix: str) -> str:
     """Return how the name of an LLVM function spells a pointer, which once had a type."""
     opaque = (
         not hasattr(ir.PointerType(ir.IntType(8)), "pointee")

@@ -11,6 +11,7 @@ last one filled up with zeros. A panel is read once per tile, from the nearest c
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.prefetch import TO_WRITE, prefetch
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
@@ -184,6 +185,10 @@ def _tiles(
         tile = zero_tile(shape, a)
         if begin:
             tile = repeat_row(shape, bias, 0, n)
+        if not stream:  # the lines arrive while the loop below runs
+            for r in range(i, i + height):
+                prefetch(out, r * ldo, TO_WRITE)
+                prefetch(out, r * ldo + lanes(a), TO_WRITE)
         for k in range(depth):
             tile = add_outer(tile, a, i * a_row + k * a_step, a_row, b, k * b_step, n)
         if not begin:

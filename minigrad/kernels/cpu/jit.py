@@ -9,8 +9,9 @@ Threads
     A parallel kernel is the work of ONE task. `ParallelKernel` runs all tasks, on one thread or on
     many; both ways call the very same compiled task, so the bits of the result do not depend on the
     number of threads, provided that tasks write to different places.
-    A thread that waits for work sleeps (``OMP_WAIT_POLICY``, unless the environment sets it): GNU
-    OpenMP's default is to spin, which on a busy machine makes each launch take milliseconds.
+    A thread that waits for work looks for it some ten microseconds long, then it sleeps (unless
+    the environment sets ``OMP_WAIT_POLICY``). GNU OpenMP's default is to spin on: on a busy machine
+    each launch takes milliseconds then. To sleep at once makes a training step a tenth longer.
 Safety
     Threads are not used in a child after fork (GNU OpenMP would kill it), nor by two callers at
     once where numba's "workqueue" layer is in use (it would abort the process).
@@ -60,7 +61,9 @@ _PARALLEL = {
 # Taken when this module is imported, together with the sources that the hash is about.
 _STAMP = source_stamp(repr((FASTMATH, sorted(_PARALLEL.items()), "error_model=numpy", "nogil")))
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when numba starts its threads
+if "OMP_WAIT_POLICY" not in os.environ:  # both are read when numba starts its threads
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 SPREAD_FROM = 1 << 19
 """Multiply-adds from which work is spread over threads: below, waking them up costs more."""

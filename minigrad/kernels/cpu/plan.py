@@ -20,6 +20,8 @@ __all__ = ["backward_plan", "pointwise_plan", "separable_plan"]
 
 RUN_BYTES = 192 * 1024
 """Size of the features of a run of pixels: with a panel of Q they fit in the second-level cache."""
+LONGEST_RUN = 1536
+"""Pixels of a run going forward: more would leave too few runs for the threads to share."""
 GROUP_BYTES = 4 * 1024 * 1024
 """Size of the features of a group of images: they fit in the last-level cache."""
 STEP_BYTES = 512 * 1024
@@ -76,9 +78,9 @@ def separable_plan(
     repeats = lanes if channels < lanes else 1
     features = channels * multiplier
     image = height * width
-    run = max(12, min(384, RUN_BYTES // max(1, features * dtype.itemsize) // 12 * 12))
     work = batch * image * features * (geometry.taps + filters)
-    runs = _balanced(batch * image, run, work)
+    most = RUN_BYTES // max(1, features * dtype.itemsize)
+    runs = _balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
     bands = max(1, min(_chunks(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
     panels_at = -(-wide // (2 * lanes)) * 2 * lanes
@@ -86,7 +88,7 @@ def separable_plan(
     sizes = np.array(
         [
             *geometry.numbers,
-            *(channels, multiplier, filters, batch * image, run, 0, 0, 0, 0),
+            *(channels, multiplier, filters, batch * image, 0, 0, 0, 0, 0),
             *(bands, batch, 0, runs, relu, panels_at),
         ],
         dtype=np.int64,

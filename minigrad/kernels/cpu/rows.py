@@ -4,8 +4,7 @@ Output and input gradient of a depthwise convolution are the same sum, with othe
 
     y[u] = Σ_t x[start + u * stride + t * hop] k[t]          (for each channel, and over rows)
 
-`convolve_row` computes a run of pixels u of such a row. Pixels that see all taps are computed in
-tiles of six, without looking at borders; the few at the ends see fewer taps and go one by one.
+`convolve_row` computes a run of pixels u of such a row, in tiles of neighbouring pixels.
 
 All (row, tap) pairs that a pixel sees go to a table first, as offsets into x and k: the loops over
 it have nothing else to compute. Pixels are visited outside, channels inside, so that memory is read
@@ -18,7 +17,9 @@ treated as one pixel with many channels, and the kernel is repeated as often (`r
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.row_tiles import convolve_tile
 from minigrad.kernels.cpu.simd import (
+    VECTOR_BYTES,
     Pointer,
     Static,
     add_taps,
@@ -30,9 +31,14 @@ from minigrad.kernels.cpu.simd import (
 
 __all__ = ["convolve_row", "quotient_up", "repeat_kernel", "repeats"]
 
-SIX, BROAD, ONE = Static(6, 1), Static(1, 4), Static(1, 1)
-SINGLE = Static(1, 1)
-THREE, FIVE, THREE_BY_TWO = Static(3, 1), Static(5, 1), Static(3, 2)
+BROAD, ONE = Static(1, 4), Static(1, 1)
+# Groups of taps: how many, and the stride.
+SINGLE, THREE, FIVE, SEVEN = Static(1, 1), Static(3, 1), Static(5, 1), Static(7, 1)
+THREE_BY_TWO = Static(3, 2)
+# Widths of tiles. A tile and the pixels it sees must fit in 32 registers, with AVX2 in 16. Sizes of
+# images tend to be multiples of 7 or 8.
+LONG, SHORT, FEWEST = (6, 5, 4) if VECTOR_BYTES == 32 else (8, 7, 4)
+LONG_TILE, SHORT_TILE, LEAST_TILE = Static(LONG, 1), Static(SHORT, 1), Static(FEWEST, 1)
 
 
 @kernel(inner=True)
@@ -99,8 +105,36 @@ def convolve_row(
     planes, x_plane, k_plane
         The range of p, and the elements from plane to plane.
     table
-        Room for 2 * planes * rows * taps integers.
+        Room for 3 * planes * rows * taps integers.
     """
+    count, one = last - first, lanes(x)
+    if channels >= one and count >= FEWEST:
+        group = 1
+        if (taps == 3 or taps == 5 or taps == 7) and stride == hop:
+            group = taps
+        if taps == 3 and stride == 2 * hop:
+            group = taps
+        n = _tabulate(
+            table, x_plane, x_row, hop, x_pixel, k_plane, k_row, k_hop, planes, rows, taps, group
+        )
+        position, unit = start + first * stride, stride if group == 1 else hop
+        target, source = at(y, first * y_pixel), at(x, position * x_pixel)
+        if group == 7:
+            _run(SEVEN, target, y_pixel, count, source, x_pixel, k, k_hop, table, n, channels,
+                 position, stride, unit, (taps - 1) * hop, width)  # fmt: skip
+        elif group == 5:
+            _run(FIVE, target, y_pixel, count, source, x_pixel, k, k_hop, table, n, channels,
+                 position, stride, unit, (taps - 1) * hop, width)  # fmt: skip
+        elif group == 3 and stride == hop:
+            _run(THREE, target, y_pixel, count, source, x_pixel, k, k_hop, table, n, channels,
+                 position, stride, unit, (taps - 1) * hop, width)  # fmt: skip
+        elif group == 3:
+            _run(THREE_BY_TWO, target, y_pixel, count, source, x_pixel, k, k_hop, table, n,
+                 channels, position, stride, unit, (taps - 1) * hop, width)  # fmt: skip
+        else:
+            _run(SINGLE, target, y_pixel, count, source, x_pixel, k, k_hop, table, n, channels,
+                 position, stride, unit, (taps - 1) * hop, width)  # fmt: skip
+        return
     # Pixels low ... high - 1 see all taps.
     low = min(last, max(first, quotient_up(-start, stride)))
     high = max(low, min(last, quotient_up(width - start - (taps - 1) * hop, stride)))
@@ -159,7 +193,8 @@ def _tabulate(
     table: Pointer,
     x_plane: int,
     x_row: int,
-    x_hop: int,
+    hop: int,
+    x_pixel: int,
     k_plane: int,
     k_row: int,
     k_hop: int,
@@ -168,14 +203,15 @@ def _tabulate(
     taps: int,
     step: int,
 ) -> int:
-    """Write offsets into x and k for all planes, rows and taps; return how many pairs."""
+    """Write offsets into x, k and the row for all planes, rows and taps; return how many."""
     n = 0
     for p in range(planes):
         for r in range(rows):
             t = 0
             while t < taps:  # a range with a step would divide
-                table[2 * n] = p * x_plane + r * x_row + t * x_hop
-                table[2 * n + 1] = p * k_plane + r * k_row + t * k_hop
+                table[3 * n] = p * x_plane + r * x_row + t * hop * x_pixel
+                table[3 * n + 1] = p * k_plane + r * k_row + t * k_hop
+                table[3 * n + 2] = t * hop
                 n += 1
                 t += step
     return n
@@ -204,12 +240,6 @@ def _inner_pixels(
     """Compute pixels that see all taps."""
     one = lanes(x)
     few = channels < one and planes == 1 and y_pixel == channels and x_pixel == channels
-    full = 0 if few or count < 6 or channels < one else channels
-    group = 1
-    if full > 0 and x_pixel == x_hop and (taps == 3 or taps == 5):
-        group = taps
-    if full > 0 and x_pixel == 2 * x_hop and taps == 3:
-        group = taps
     if few:
         # Blocks of as many pixels as lanes fill whole vectors; what is left over fills some.
         for u in range(0, count, one):
@@ -218,24 +248,11 @@ def _inner_pixels(
                 rows, taps, min(one, count - u) * channels, planes, x_plane, k_plane,
             )  # fmt: skip
         return
-    if full > 0:
-        n = _tabulate(
-            table, x_plane, x_row, x_hop, k_plane, k_row, k_hop, planes, rows, taps, group
-        )
-        if group == 5:
-            _run(FIVE, y, y_pixel, count, x, x_pixel, x_hop, k, k_hop, table, n, full)
-        elif group == 3 and x_pixel == x_hop:
-            _run(THREE, y, y_pixel, count, x, x_pixel, x_hop, k, k_hop, table, n, full)
-        elif group == 3:
-            _run(THREE_BY_TWO, y, y_pixel, count, x, x_pixel, x_hop, k, k_hop, table, n, full)
-        else:
-            _run(SINGLE, y, y_pixel, count, x, x_pixel, x_pixel, k, k_hop, table, n, full)
-    else:
-        for u in range(count):
-            _pixel(
-                at(y, u * y_pixel), at(x, u * x_pixel), x_row, x_hop, k, k_row, k_hop,
-                rows, taps, channels, planes, x_plane, k_plane,
-            )  # fmt: skip
+    for u in range(count):
+        _pixel(
+            at(y, u * y_pixel), at(x, u * x_pixel), x_row, x_hop, k, k_row, k_hop,
+            rows, taps, channels, planes, x_plane, k_plane,
+        )  # fmt: skip
 
 
 @kernel(inner=True)
@@ -304,28 +321,41 @@ def _run(
     count: int,
     x: Pointer,
     x_pixel: int,
-    x_unit: int,
     k: Pointer,
     k_hop: int,
     table: Pointer,
     n: int,
     channels: int,
+    position: int,
+    stride: int,
+    unit: int,
+    reach: int,
+    width: int,
 ) -> None:
-    """Compute six or more pixels with one or more vectors of channels, in tiles of six pixels.
+    """Compute `FEWEST` or more pixels with one or more vectors of channels, in tiles.
 
     The last tile and the last vector overlap their neighbours where less is left over: computing
     something twice is cheaper than small tiles. An entry of the table stands for a group of
     neighbouring taps.
     """
-    one = lanes(x)
-    for u in range(0, count, 6):
-        u = min(u, count - 6)
+    one, tile = lanes(x), FEWEST
+    if count >= SHORT:
+        tile = SHORT
+        if count >= LONG and -(-count // LONG) * LONG <= -(-count // SHORT) * SHORT:
+            tile = LONG
+    for u in range(0, count, tile):
+        u = min(u, count - tile)
+        here = position + u * stride
+        inside = here >= 0 and here + (tile - 1) * stride + reach < width
         for c in range(0, channels, one):
             c = min(c, channels - one)
-            tile = zero_tile(SIX, x)
-            left = at(x, u * x_pixel + c)
-            for i in range(n):
-                tile = add_taps(
-                    tile, group, left, table[2 * i], x_unit, k, c + table[2 * i + 1], k_hop, None
-                )
-            store_tile(tile, y, u * y_pixel + c, y_pixel, None)
+            target, source = u * y_pixel + c, u * stride * x_pixel + c
+            if tile == LONG:
+                convolve_tile(LONG_TILE, group, y, target, y_pixel, x, source, unit * x_pixel, k, c,
+                              k_hop, table, n, inside, here, unit, width)  # fmt: skip
+            elif tile == SHORT:
+                convolve_tile(SHORT_TILE, group, y, target, y_pixel, x, source, unit * x_pixel, k,
+                              c, k_hop, table, n, inside, here, unit, width)  # fmt: skip
+            else:
+                convolve_tile(LEAST_TILE, group, y, target, y_pixel, x, source, unit * x_pixel, k,
+                              c, k_hop, table, n, inside, here, unit, width)  # fmt: skip

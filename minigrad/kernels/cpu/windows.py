@@ -7,7 +7,8 @@ a stride s, pixels 0, s, 2 s ... of the padded row, then 1, s + 1 ..., and so on
 is one offset into the copies, for all pixels of the output row.
 
 A copy is one load and one store for each pixel, and most are used by `kh` output rows: they stay in
-a ring of as many rows as an output row spans.
+a ring of as many rows as a batch of output rows spans. All rows of a batch are copied before the
+first one is used: what was stored just now, in other pieces, could not be loaded without waiting.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from minigrad.kernels.cpu.simd import (
 __all__ = ["features_of_few_channels"]
 
 ONE, BROAD, SINGLE = Static(1, 1), Static(1, 4), Static(1, 1)
+BATCH = 4
+FEWEST = 4
+"""Channels up to which single numbers are copied: a vector for each pixel takes longer."""
 
 
 @kernel(inner=True)
@@ -46,7 +50,8 @@ def features_of_few_channels(
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    block, slots, pixels = lanes(x) * channels, (kh - 1) * dh + 1, out_width + (kw - 1) * dw // sw
+    block, pixels = lanes(x) * channels, out_width + (kw - 1) * dw // sw
+    slots = (BATCH - 1) * sh + (kh - 1) * dh + 1
     slot = sw * pixels * channels + lanes(x)  # a last vector may end behind the last pixel
     copies = np.full(slots * slot + 4 * lanes(x), k[0])
     held = np.full(slots, -1)  # which row is in which slot, counted from the first padded one
@@ -57,27 +62,38 @@ def features_of_few_channels(
     image, i = row // out_height, row % out_height
     done = 0
     while done < count:
-        run = min(count - done, out_width - j)
-        n, r = 0, i * sh - top
-        s = (image * height + i * sh) % slots
-        for a in range(kh):
-            if 0 <= r < height:
-                if held[s] != image * height + r:
-                    held[s] = image * height + r
-                    _copy_row(
-                        at(pointer(copies), s * slot), at(x, held[s] * width * channels),
-                        width, channels, sw, left, pixels,
-                    )  # fmt: skip
-                for b in range(kw):
-                    table[2 * n] = s * slot + j * channels + taps[b]
-                    table[2 * n + 1] = (a * kw + b) * block
-                    n += 1
-            r, s = r + dh, s + dh  # slots are a ring: no division
+        end = min(i + BATCH, out_height, i + (j + count - done + out_width - 1) // out_width)
+        # Rows and their slots are counted from the first padded one.
+        base, above = (image * height + i * sh) % slots, image * height - top
+        for padded in range(i * sh, (end - 1) * sh + (kh - 1) * dh + 1):
+            s = base + padded - i * sh
             if s >= slots:
                 s -= slots
-        _row(at(y, done * channels), run * channels, pointer(copies), k, block, pointer(table), n)
-        done += run
-        i, j = i + 1, 0
+            if top <= padded < top + height and held[s] != above + padded:
+                held[s] = above + padded
+                _copy_row(
+                    at(pointer(copies), s * slot), at(x, held[s] * width * channels),
+                    width, channels, sw, left, pixels,
+                )  # fmt: skip
+        while i < end:
+            run = min(count - done, out_width - j)
+            n, r, s = 0, i * sh - top, base
+            for a in range(kh):
+                if 0 <= r < height:
+                    for b in range(kw):
+                        table[2 * n] = s * slot + j * channels + taps[b]
+                        table[2 * n + 1] = (a * kw + b) * block
+                        n += 1
+                r, s = r + dh, s + dh  # slots are a ring: no division
+                if s >= slots:
+                    s -= slots
+            _row(
+                at(y, done * channels), run * channels, pointer(copies), k, block, pointer(table), n
+            )
+            done += run
+            i, j, base = i + 1, 0, base + sh
+            while base >= slots:
+                base -= slots
         if i == out_height:
             image, i = image + 1, 0
     keep(copies)
@@ -104,8 +120,14 @@ def _copy_row(
         source = at(x, (begin * stride + p - left) * channels)
         target, size = at(target, begin * channels), (end - begin) * channels
         if stride == 1:
-            for e in range(0, size, one):
-                store_tile(load_tile(ONE, source, e, 0, size - e), target, e, 0, None)
+            for e in range(0, size - one + 1, one):
+                store_tile(load_tile(ONE, source, e, 0, None), target, e, 0, None)
+            e = size - size % one
+            store_tile(load_tile(ONE, source, e, 0, size - e), target, e, 0, None)
+        elif channels <= FEWEST:
+            for u in range(end - begin):
+                for c in range(channels):
+                    target[u * channels + c] = source[u * stride * channels + c]
         else:
             for u in range(end - begin):
                 pixel = load_tile(ONE, source, u * stride * channels, 0, channels)
