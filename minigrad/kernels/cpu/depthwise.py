@@ -163,11 +163,15 @@ def _forward_run(
     first, count = run_of(number, sizes[24], pixels)
     target = at(pointer(y), first * features)
     if multiplier == 1:
-        features_of_pixels(pointer(x), pointer(k), target, first, count, sizes, channels, 1)
+        features_of_pixels(
+            pointer(x), pointer(k), target, channels, first, count, sizes, channels, 1
+        )
         return
     scratch = np.empty(count * features, x.dtype)
     t = pointer(scratch)
-    features_of_pixels(pointer(x), pointer(k), t, first, count, sizes, channels, multiplier)
+    features_of_pixels(
+        pointer(x), pointer(k), t, features, first, count, sizes, channels, multiplier
+    )
     for p in range(count):
         for m in range(multiplier):
             for c in range(channels):
@@ -219,6 +223,7 @@ def features_of_pixels(
     x: Pointer,
     k: Pointer,
     y: Pointer,
+    y_pixel: int,
     first: int,
     count: int,
     numbers: Numbers,
@@ -227,6 +232,7 @@ def features_of_pixels(
 ) -> None:
     """Compute `count` pixels of a depthwise convolution, counted through rows and images.
 
+    Pixels of y are `y_pixel` elements apart, without gaps where channels are fewer than lanes.
     Channel c of multiple m goes to m C + c. `k` is repeated, and its multiples come first:
     (M, kh, kw, C).
     """
@@ -237,7 +243,6 @@ def features_of_pixels(
         features_of_few_channels(x, k, y, first, count, numbers, channels)
         return
     hop = channels * repeats(x, channels)
-    features = channels * multiplier
     offsets = np.empty(3 * kh * kw, np.int64)
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
@@ -253,7 +258,7 @@ def features_of_pixels(
         a1 = max(a0, min(kh, quotient_up(height - above, dh)))
         for m in range(multiplier):
             convolve_row(
-                at(y, (done - j) * features + m * channels), features, j, j + run,
+                at(y, (done - j) * y_pixel + m * channels), y_pixel, j, j + run,
                 at(x, (image * height + above + a0 * dh) * width * channels), channels,
                 dh * width * channels, width, -left, sw, dw,
                 at(k, (m * kh + a0) * kw * hop), kw * hop, hop,

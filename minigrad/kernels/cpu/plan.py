@@ -36,6 +36,8 @@ PIXELS_PER_CHUNK = 256
 """Fewer, and adding up the chunks' sums would take longer than computing them."""
 LARGE_OUTPUT = 1 << 23
 """Bytes from which an output is not kept in the caches: the next layer would not find it there."""
+CONFLICT = 2048
+"""Bytes: rows that lie a multiple of this apart share few sets of the first-level cache."""
 LARGEST_BY_RUNS = 1 << 16
 """Elements of Q from which its gradient is summed by blocks."""
 BLOCK = (192, 128)
@@ -81,6 +83,7 @@ def separable_plan(
     work = batch * image * features * (geometry.taps + filters)
     most = RUN_BYTES // max(1, features * dtype.itemsize)
     runs = _balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
+    row = features + (lanes if features > 0 and features * dtype.itemsize % CONFLICT == 0 else 0)
     bands = max(1, min(_chunks(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
     panels_at = -(-wide // (2 * lanes)) * 2 * lanes
@@ -88,7 +91,7 @@ def separable_plan(
     sizes = np.array(
         [
             *geometry.numbers,
-            *(channels, multiplier, filters, batch * image, 0, 0, 0, 0, 0),
+            *(channels, multiplier, filters, batch * image, row, 0, 0, 0, 0),
             *(bands, batch, 0, runs, relu, panels_at),
         ],
         dtype=np.int64,

@@ -104,15 +104,16 @@ def _forward_run(
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
-    channels, multiplier, filters, pixels = sizes[12:16]
-    features = channels * multiplier
+    channels, multiplier, filters, pixels, row = sizes[12:17]
     first, count = run_of(number, sizes[24], pixels)
     large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), filters)
-    scratch = np.empty(count * features, x.dtype)
+    scratch = np.empty(count * row, x.dtype)
     t = pointer(scratch)
-    features_of_pixels(pointer(x), pointer(kernels), t, first, count, sizes, channels, multiplier)
+    features_of_pixels(
+        pointer(x), pointer(kernels), t, row, first, count, sizes, channels, multiplier
+    )
     multiply(
-        t, features, count, features, at(pointer(kernels), sizes[26]), filters, pointer(bias),
+        t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters, pointer(bias),
         at(pointer(y), first * filters), filters, large, sizes[25] != 0,
     )  # fmt: skip
     if large:
