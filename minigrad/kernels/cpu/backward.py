@@ -153,7 +153,7 @@ def _backward_task(
     height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
     taps, sh, dh, top = sizes[4] * sizes[5], sizes[6], sizes[8], sizes[10]
     all_channels, multiplier, filters, images = sizes[12], sizes[13], sizes[14], sizes[22]
-    step, chunks, blocks = sizes[16], sizes[17], sizes[18]
+    step, chunks, blocks, dy_row = sizes[16], sizes[17], sizes[18], sizes[19]
     chunk, block, panel = number // blocks, number % blocks, 2 * lanes(pointer(x))
     parts = (all_channels + panel - 1) // panel
     c0 = block * parts // blocks * panel
@@ -182,7 +182,8 @@ def _backward_task(
     zeros, short = np.zeros(features, x.dtype), np.zeros(filters, x.dtype)
     t = np.empty(step * out_width * features, x.dtype)
     scratch = np.empty((step + room) * out_width * features, x.dtype)
-    passed = np.empty(step * out_width * filters if sizes[25] else 0, x.dtype)
+    copied = sizes[25] != 0 or dy_row > filters
+    passed = np.empty(step * out_width * dy_row if copied else 0, x.dtype)
     side = np.empty((width + sizes[7]) * (all_channels if few else channels), x.dtype)
     table = np.empty(3 * multiplier * taps, np.int64)
     panels = at(pointer(kernels), sizes[26] + c0 * filters)
@@ -209,11 +210,11 @@ def _backward_task(
             held = needed
         count = (stop - start) * out_width
         gradient = at(pointer(dy), start * out_width * filters)
-        if sizes[25]:
+        if copied:
             gradient = pointer(passed)
-            _pass_positive(pointer(dy), pointer(relu), start * out_width, count, sizes, gradient)
+            _copy_gradient(pointer(dy), pointer(relu), start * out_width, count, sizes, gradient)
         multiply(
-            gradient, filters, count, filters, panels, features, pointer(zeros),
+            gradient, dy_row, count, filters, panels, features, pointer(zeros),
             at(dt, (start - held) * line), features,
         )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
@@ -221,13 +222,13 @@ def _backward_task(
             _features_of_rows(
                 pointer(x), k, pointer(t), mine, behind, sizes, c0, channels, pointer(table)
             )
-            gradient, count = at(gradient, (mine - start) * out_width * filters), (behind - mine)
+            gradient, count = at(gradient, (mine - start) * out_width * dy_row), (behind - mine)
             count *= out_width
             add_transposed_product(
-                pointer(t), features, gradient, filters, count, features, filters, d_rows, filters
+                pointer(t), features, gradient, dy_row, count, features, filters, d_rows, filters
             )
             if c0 == 0:
-                add_column_sums(gradient, count, filters, pointer(short))
+                add_column_sums(gradient, dy_row, count, filters, pointer(short))
                 _flush(pointer(short), 1, filters, d_bias, 0)
             if few:
                 for i in range(mine, behind):
@@ -322,18 +323,23 @@ def _features_of_rows(
 
 
 @kernel(inner=True)
-def _pass_positive(
+def _copy_gradient(
     dy: Pointer, y: Pointer, first: int, count: int, sizes: Numbers, passed: Pointer
 ) -> None:
-    """Copy a run of dy where y > 0, and 0 elsewhere: the gradient that ReLU lets through.
+    """Copy a run of dy. With ReLU, it is dy where y > 0, and 0 elsewhere.
 
     It stays in the cache for the two products that need it, instead of going to memory and back.
     After a global average, dy has one pixel per image: it need not even be written out.
     """
-    filters, image, zero = sizes[14], sizes[2] * sizes[3], dy[0] * 0
+    filters, image, row, relu = sizes[14], sizes[2] * sizes[3], sizes[19], sizes[25]
+    zero = dy[0] * 0
     for p in range(first, first + count):
-        source = at(dy, (p // image if sizes[25] == 2 else p) * filters)
-        choice, target = at(y, p * filters), at(passed, (p - first) * filters)
-        for c in range(filters):
-            value = source[c]
-            target[c] = value if choice[c] > 0 else zero
+        source = at(dy, (p // image if relu == 2 else p) * filters)
+        choice, target = at(y, p * filters if relu else 0), at(passed, (p - first) * row)
+        if relu:
+            for c in range(filters):
+                value = source[c]
+                target[c] = value if choice[c] > 0 else zero
+        else:
+            for c in range(filters):
+                target[c] = source[c]

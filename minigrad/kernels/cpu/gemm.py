@@ -211,19 +211,19 @@ def clear(out: Pointer, rows: int, columns: int, ldo: int) -> None:
 
 
 @kernel(inner=True)
-def add_column_sums(a: Pointer, rows: int, columns: int, out: Pointer) -> None:
+def add_column_sums(a: Pointer, lda: int, rows: int, columns: int, out: Pointer) -> None:
     """Compute out += the sum of the rows of a."""
     one = lanes(a)
     for first in range(0, rows, SUM_DEPTH):
-        top, count = at(a, first * columns), min(SUM_DEPTH, rows - first)
+        top, count = at(a, first * lda), min(SUM_DEPTH, rows - first)
         for j in range(0, columns, 4 * one):
             n = columns - j
             if n >= 4 * one:
-                _add_rows(QUAD, at(top, j), count, columns, at(out, j), None)
+                _add_rows(QUAD, at(top, j), count, lda, at(out, j), None)
             elif n > one:
-                _add_rows(QUAD, at(top, j), count, columns, at(out, j), n)
+                _add_rows(QUAD, at(top, j), count, lda, at(out, j), n)
             else:
-                _add_rows(ONE_NARROW, at(top, j), count, columns, at(out, j), n)
+                _add_rows(ONE_NARROW, at(top, j), count, lda, at(out, j), n)
 
 
 @kernel(inner=True)

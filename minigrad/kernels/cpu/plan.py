@@ -36,8 +36,8 @@ PIXELS_PER_CHUNK = 256
 """Fewer, and adding up the chunks' sums would take longer than computing them."""
 LARGE_OUTPUT = 1 << 23
 """Bytes from which an output is not kept in the caches: the next layer would not find it there."""
-CONFLICT = 2048
-"""Bytes: rows that lie a multiple of this apart share few sets of the first-level cache."""
+CONFLICT = 4096
+"""Bytes: rows that lie a multiple of this apart use the same few places of the nearest cache."""
 LARGEST_BY_RUNS = 1 << 16
 """Elements of Q from which its gradient is summed by blocks."""
 BLOCK = (192, 128)
@@ -83,7 +83,6 @@ def separable_plan(
     work = batch * image * features * (geometry.taps + filters)
     most = RUN_BYTES // max(1, features * dtype.itemsize)
     runs = _balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
-    row = features + (lanes if features > 0 and features * dtype.itemsize % CONFLICT == 0 else 0)
     bands = max(1, min(_chunks(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
     panels_at = -(-wide // (2 * lanes)) * 2 * lanes
@@ -91,7 +90,8 @@ def separable_plan(
     sizes = np.array(
         [
             *geometry.numbers,
-            *(channels, multiplier, filters, batch * image, row, 0, 0, 0, 0),
+            *(channels, multiplier, filters, batch * image),
+            *(_apart(features, dtype), 0, 0, 0, 0),
             *(bands, batch, 0, runs, relu, panels_at),
         ],
         dtype=np.int64,
@@ -192,7 +192,7 @@ def backward_plan(
             [
                 *geometry.numbers,
                 *(channels, multiplier, filters, images * image, step, chunks, blocks),
-                *(0, 0, 0, images, begin, 0, relu, panels_at),
+                *(_apart(filters, dtype), 0, 0, images, begin, 0, relu, panels_at),
             ],
             dtype=np.int64,
         )
@@ -228,7 +228,8 @@ class ProductPlan(NamedTuple):
     blocks: int
     zeros: Array
     sizes: Numbers
-    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block, runs, ReLU."""
+    """Pixels, depth, outputs, row, column, run, chunks, height and width of a block, runs, ReLU,
+    elements from row to row as the product reads them."""
 
 
 @lru_cache(maxsize=1024)
@@ -256,7 +257,10 @@ def pointwise_plan(
         height, width = _even(depth, BLOCK[0], 12), _even(outputs, BLOCK[1], 2 * lanes)
     panels = -(-outputs // (2 * lanes))
     sizes = np.array(
-        [pixels, depth, outputs, row, column, run, chunks, height, width, runs, relu],
+        [
+            *(pixels, depth, outputs, row, column, run, chunks, height, width, runs, relu),
+            _apart(depth, dtype),
+        ],
         dtype=np.int64,
     )
     zeros = np.zeros(max(depth, outputs), dtype)
@@ -272,6 +276,12 @@ def pointwise_plan(
         zeros=zeros,
         sizes=sizes,
     )
+
+
+def _apart(size: int, dtype: np.dtype[Any]) -> int:
+    """Return how far apart to put rows of so many elements: further where caches want it."""
+    conflict = size > 0 and size * dtype.itemsize % CONFLICT == 0
+    return size + conflict * VECTOR_BYTES // dtype.itemsize
 
 
 def _chunks(work: int, pixels: int, pixels_per_chunk: int) -> int:

@@ -9,6 +9,8 @@ A task owns a run of pixels; where Q is large, a task of its gradient owns a blo
 
 from __future__ import annotations
 
+import numpy as np
+
 from minigrad._validate import DataFormat
 from minigrad.kernels.cpu.gemm import (
     add_column_sums,
@@ -21,7 +23,7 @@ from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, pointwise_plan
-from minigrad.kernels.cpu.simd import at, drain, pointer, streams
+from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 
 __all__ = ["bias_grad", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad"]
 
@@ -115,13 +117,20 @@ def _forward_run(
     pixels, depth, outputs = sizes[0], sizes[1], sizes[2]
     first, count = run_of(number, sizes[9], pixels)
     large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), outputs)
+    row, source = sizes[11], at(pointer(x), first * depth)
+    scratch = np.empty(count * row if row > depth else 0, x.dtype)
+    if row > depth:
+        for i in range(count):
+            for c in range(depth):
+                scratch[i * row + c] = source[i * depth + c]
+        source = pointer(scratch)
     multiply(
-        at(pointer(x), first * depth), depth, count, depth, pointer(packed),
-        outputs, pointer(bias), at(pointer(y), first * outputs), outputs, large,
-        sizes[10] != 0,
+        source, row, count, depth, pointer(packed), outputs, pointer(bias),
+        at(pointer(y), first * outputs), outputs, large, sizes[10] != 0,
     )  # fmt: skip
     if large:
         drain()
+    keep(scratch)
 
 
 @kernel(parallel=True)
@@ -154,6 +163,6 @@ def _bias_grad_chunk(
     last = (chunk + 1) * pixels // chunks
     for first in range(chunk * pixels // chunks, last, 256):
         add_column_sums(
-            at(pointer(dy), first * outputs), min(256, last - first), outputs,
+            at(pointer(dy), first * outputs), outputs, min(256, last - first), outputs,
             at(pointer(sums), chunk * outputs),
         )  # fmt: skip

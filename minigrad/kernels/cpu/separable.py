@@ -113,8 +113,8 @@ def _forward_run(
         pointer(x), pointer(kernels), t, row, first, count, sizes, channels, multiplier
     )
     multiply(
-        t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters, pointer(bias),
-        at(pointer(y), first * filters), filters, large, sizes[25] != 0,
+        t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters,
+        pointer(bias), at(pointer(y), first * filters), filters, large, sizes[25] != 0,
     )  # fmt: skip
     if large:
         drain()
