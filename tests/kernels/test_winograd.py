@@ -47,6 +47,7 @@ def results(geometry, x, dy, kernel, bias):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_small_integers_are_exact(case, dtype, data_format, monkeypatch):
+    monkeypatch.setattr(conv2d, "FEWEST_ROWS", 1)
     called = []
     for name in ("winograd_forward", "winograd_kernel_grad"):
         original = getattr(winograd, name)
@@ -67,6 +68,7 @@ def test_small_integers_are_exact(case, dtype, data_format, monkeypatch):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_number_of_threads_does_not_change_a_bit(case, monkeypatch):
     monkeypatch.setattr(jit, "SPREAD_FROM", 0)
+    monkeypatch.setattr(conv2d, "FEWEST_ROWS", 1)
     inputs, found, threads = arrays(case, np.float32, whole=False), [], numba.get_num_threads()
     try:
         for number in (1, numba.config.NUMBA_NUM_THREADS):
@@ -75,6 +77,21 @@ def test_the_number_of_threads_does_not_change_a_bit(case, monkeypatch):
     finally:
         numba.set_num_threads(threads)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("where", ["x", "dy", "kernel", "corner"])
+def test_what_is_not_finite_stays_where_it_is_seen(where, bad):
+    geometry, x, dy, kernel, bias = arrays((4, 15, 16, 16, 20, "same"), np.float32)
+    if where == "corner":  # seen by four pixels and four taps only
+        x[1, 0, 0, 3] = bad
+    else:
+        {"x": x, "dy": dy, "kernel": kernel}[where][1, 1 if where == "kernel" else 6, 2, 3] = bad
+    received = results(geometry, x, dy, kernel, bias)
+    with np.errstate(over="ignore", invalid="ignore"), kernels.use_backend("reference"):
+        expected = results(geometry, x, dy, kernel, bias)
+    for one, other in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 # The errors of PyTorch 2.13 (oneDNN, AVX-512) as in test_accuracy: y, dx and dk.
