@@ -22,20 +22,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.cpu import plan as plans
 from minigrad.kernels.cpu.bands import add_band_products, band_of, line_of, multiply_band
 from minigrad.kernels.cpu.gemm import TRANSPOSED_DEPTH, pack_panel
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.plan import (
-    LARGE_OUTPUT,
-    MANY_PIXELS,
-    PIXELS_PER_CHUNK,
-    RUN_BYTES,
-    SHORT,
-    balanced,
-    chunks_of,
-)
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, MANY_PIXELS, PIXELS_PER_CHUNK, RUN_BYTES, SHORT
 from minigrad.kernels.cpu.pointwise import (
     pointwise_forward,
     pointwise_input_grad,
@@ -175,10 +168,10 @@ def _plan(
     line = ((out_width - 1) * sw + (kw - 1) * dw + 1) * channels * dtype.itemsize
     most = max(48, min(384, RUN_BYTES // max(1, line * min(sh, span)) * out_width))
     most = max(1, most // max(1, out_width))
-    bands = min(rows, balanced(pixels, most * out_width, work))
+    bands = min(rows, plans.balanced(pixels, most * out_width, work))
     by_rows = depth * outputs > LARGEST_BY_RUNS
     sums = MOST_SUMS // max(1, depth * filters) * PIXELS_PER_CHUNK
-    chunks = chunks_of(work, min(pixels, sums), PIXELS_PER_CHUNK)
+    chunks = plans.chunks_of(work, min(pixels, sums), PIXELS_PER_CHUNK)
     across = -(-outputs // COLUMNS) if by_rows else 1
     lanes = VECTOR_BYTES // dtype.itemsize
     panels = -(-outputs // (2 * lanes))
