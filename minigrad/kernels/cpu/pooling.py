@@ -230,7 +230,8 @@ def _share(row: int, column: int, sizes: Numbers, whole: float) -> float:
     if min(top, left, height - top - kh, width - left - kw) >= 0:
         return whole
     rows = min(height, top + kh) - max(0, top)
-    return 1.0 / (rows * (min(width, left + kw) - max(0, left)))
+    share: float = 1.0 / (rows * (min(width, left + kw) - max(0, left)))
+    return share
 
 
 @operation
