@@ -13,7 +13,7 @@ borders, not even that. A tile is pixels of one row of the output.
 
 from __future__ import annotations
 
-from minigrad.kernels.cpu.gemm import DEPTH, TALL, TRANSPOSED_DEPTH
+from minigrad.kernels.cpu.gemm import DEPTH, TALL
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Numbers
 from minigrad.kernels.cpu.simd import (
@@ -217,6 +217,7 @@ def add_band_products(
     x: Pointer,
     starts: Pointer,
     rows: int,
+    several: int,
     count: int,
     pixel: int,
     depth: int,
@@ -226,12 +227,14 @@ def add_band_products(
     out: Pointer,
     ldo: int,
 ) -> None:
-    """Add to row k < depth of out the sum over all pixels of x[start + u pixel + k] dy."""
+    """Add to row k < depth of out the sum over all pixels of x[start + u pixel + k] dy.
+
+    The pixels of `several` rows are added up first: short sums round less.
+    """
     one = lanes(x)
     low = depth - depth % TALL
     pairs = depth - depth % TALL % 4
     single = depth - depth % TALL % 4 % 2
-    several = max(1, TRANSPOSED_DEPTH // max(1, count))
     for r in range(0, rows, several):
         number, begin = min(several, rows - r), at(starts, r)
         for j in range(0, columns, 2 * one):

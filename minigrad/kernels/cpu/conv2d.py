@@ -22,19 +22,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.cpu import plan as plans
 from minigrad.kernels.cpu.bands import add_band_products, band_of, line_of, multiply_band
-from minigrad.kernels.cpu.gemm import pack_panel
+from minigrad.kernels.cpu.gemm import TRANSPOSED_DEPTH, pack_panel
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.plan import LARGE_OUTPUT, PIXELS_PER_CHUNK, RUN_BYTES, _balanced, _chunks
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, MANY_PIXELS, PIXELS_PER_CHUNK, RUN_BYTES, SHORT
 from minigrad.kernels.cpu.pointwise import (
     pointwise_forward,
     pointwise_input_grad,
     pointwise_kernel_grad,
 )
 from minigrad.kernels.cpu.simd import VECTOR_BYTES, at, drain, keep, pointer, streams
-from minigrad.kernels.cpu.winograd import pays, winograd_forward, winograd_kernel_grad
+from minigrad.kernels.cpu.winograd import (
+    FEWEST_ROWS,
+    pays,
+    winograd_forward,
+    winograd_kernel_grad,
+)
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["conv2d_forward", "conv2d_input_grad", "conv2d_kernel_grad"]
@@ -59,11 +65,12 @@ def conv2d_forward(
         return pointwise_forward(x, kernel, bias, geometry.data_format, relu)
     x = to_last(x, geometry.data_format)
     window = tuple(geometry.numbers.tolist())
+    y = None
     if groups == 1 and pays(window, len(x), *kernel.shape[2:]):
         y = winograd_forward(x, kernel, bias, window, False, relu)
-        return from_last(y, geometry.data_format)
-    y = empty((len(x), *geometry.output_size, kernel.shape[3]), x.dtype)
-    _convolve(x, kernel, bias, y, window, (0, 0, 1, 1), groups, relu)
+    if y is None:
+        y = empty((len(x), *geometry.output_size, kernel.shape[3]), x.dtype)
+        _convolve(x, kernel, bias, y, window, (0, 0, 1, 1), groups, relu)
     return from_last(y, geometry.data_format)
 
 
@@ -81,8 +88,9 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     turned = turned.reshape(kh, kw, filters // groups, groups * part)
     phases = _phases(geometry)
     if (geometry.strides, groups) == ((1, 1), 1) and pays(phases[0][-1], len(dy), filters, part):
-        dx = winograd_forward(dy, turned, None, phases[0][-1], True, False)
-        return from_last(dx, geometry.data_format)
+        quick = winograd_forward(dy, turned, None, phases[0][-1], True, False)
+        if quick is not None:
+            return from_last(quick, geometry.data_format)
     shape = (len(dy), *geometry.input_size, groups * part)
     complete = len(phases) == np.prod(np.minimum(geometry.strides, geometry.input_size))
     dx = empty(shape, dy.dtype) if complete else zeroed(shape, dy.dtype)
@@ -99,8 +107,10 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     x, dy = to_last(x, geometry.data_format), to_last(dy, geometry.data_format)
     channels, filters = x.shape[3], dy.shape[3]
     window = tuple(geometry.numbers.tolist())
-    if groups == 1 and pays(window, len(x), channels, filters):
-        return winograd_kernel_grad(x, dy, window)
+    if groups == 1 and pays(window, len(x), channels, filters, FEWEST_ROWS):
+        quick = winograd_kernel_grad(x, dy, window)
+        if quick is not None:
+            return quick
     place = (*geometry.output_size, 0, 0, 1, 1)
     plan = _plan(window, place, len(x), channels, groups, filters, x.dtype, False)
     shape = (*geometry.kernel_size, channels // groups, filters)
@@ -158,10 +168,10 @@ def _plan(
     line = ((out_width - 1) * sw + (kw - 1) * dw + 1) * channels * dtype.itemsize
     most = max(48, min(384, RUN_BYTES // max(1, line * min(sh, span)) * out_width))
     most = max(1, most // max(1, out_width))
-    bands = min(rows, _balanced(pixels, most * out_width, work))
+    bands = min(rows, plans.balanced(pixels, most * out_width, work))
     by_rows = depth * outputs > LARGEST_BY_RUNS
     sums = MOST_SUMS // max(1, depth * filters) * PIXELS_PER_CHUNK
-    chunks = _chunks(work, min(pixels, sums), PIXELS_PER_CHUNK)
+    chunks = plans.chunks_of(work, min(pixels, sums), PIXELS_PER_CHUNK)
     across = -(-outputs // COLUMNS) if by_rows else 1
     lanes = VECTOR_BYTES // dtype.itemsize
     panels = -(-outputs // (2 * lanes))
@@ -360,6 +370,7 @@ def _kernel_grad_part(
     starts = np.empty(most, np.int64)
     scratch = np.empty(0, x.dtype)
     row, last = chunk * rows // chunks, (chunk + 1) * rows // chunks
+    several = (SHORT if rows * out_width < MANY_PIXELS else TRANSPOSED_DEPTH) // max(1, out_width)
     while row < last:
         stop = min(last, row + most)
         if len(scratch) < _room(row, stop, sizes):
@@ -371,7 +382,8 @@ def _kernel_grad_part(
                 for b in range(0, kw, taps):
                     add_band_products(
                         at(source, a * sizes[8] * line + b * sizes[9] * channels + group * part),
-                        pointer(starts), stop - row, out_width, sizes[7] * channels, taps * part,
+                        pointer(starts), stop - row, max(1, several), out_width,
+                        sizes[7] * channels, taps * part,
                         at(pointer(dy), row * out_width * filters + group * outputs + begin),
                         filters, end - begin,
                         at(

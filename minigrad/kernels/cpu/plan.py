@@ -34,6 +34,9 @@ WORK_PER_RUN = 1 << 20
 """Multiply-adds from which more runs are made, for more threads."""
 PIXELS_PER_CHUNK = 256
 """Fewer, and adding up the chunks' sums would take longer than computing them."""
+MANY_PIXELS = 2048
+"""Below, sums over pixels are made of pieces of `SHORT`, to round as little as sums row by row."""
+SHORT = 16
 LARGE_OUTPUT = 1 << 23
 """Bytes from which an output is not kept in the caches: the next layer would not find it there."""
 CONFLICT = 4096
@@ -82,8 +85,8 @@ def separable_plan(
     image = height * width
     work = batch * image * features * (geometry.taps + filters)
     most = RUN_BYTES // max(1, features * dtype.itemsize)
-    runs = _balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
-    bands = max(1, min(_chunks(work, batch * image, 16), batch * height))
+    runs = balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
+    bands = max(1, min(chunks_of(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
     panels_at = -(-wide // (2 * lanes)) * 2 * lanes
     panels = -(-filters // (2 * lanes))
@@ -113,7 +116,7 @@ def separable_plan(
     )
 
 
-def _balanced(pixels: int, run: int, work: int) -> int:
+def balanced(pixels: int, run: int, work: int) -> int:
     """Return in how many runs of at most about `run` pixels to cut the pixels.
 
     Powers of two, then multiples of eight: 17 runs would keep one of two threads waiting. Runs are
@@ -169,7 +172,7 @@ def backward_plan(
         group = -(-batch // -(-batch // group)) if batch > 0 else 1  # of nearly equal size
     pixels = group * image
     work = pixels * features * (3 * geometry.taps + 2 * filters)
-    chunks = _chunks(work // 2, pixels, max(PIXELS_PER_CHUNK, min(2048, matrix // 16)))
+    chunks = chunks_of(work // 2, pixels, max(PIXELS_PER_CHUNK, min(2048, matrix // 16)))
     # At a border within an image, some rows are computed twice.
     twice = (geometry.kernel_size[0] - 1) * geometry.dilation_rate[0] // geometry.strides[0]
     while chunks > 1 and group % chunks and group * height < 8 * chunks * twice:
@@ -249,9 +252,9 @@ def pointwise_plan(
     lanes = VECTOR_BYTES // dtype.itemsize
     work = pixels * depth * outputs
     run = max(12, min(384, RUN_BYTES // max(1, depth * dtype.itemsize) // 12 * 12))
-    runs = _balanced(pixels, run, work)
+    runs = balanced(pixels, run, work)
     by_blocks = depth * outputs > LARGEST_BY_RUNS
-    chunks = 1 if by_blocks else _chunks(work, pixels, PIXELS_PER_CHUNK)
+    chunks = 1 if by_blocks else chunks_of(work, pixels, PIXELS_PER_CHUNK)
     height, width = max(1, depth), max(1, outputs)
     if by_blocks:
         height, width = _even(depth, BLOCK[0], 12), _even(outputs, BLOCK[1], 2 * lanes)
@@ -284,7 +287,7 @@ def _apart(size: int, dtype: np.dtype[Any]) -> int:
     return size + conflict * VECTOR_BYTES // dtype.itemsize
 
 
-def _chunks(work: int, pixels: int, pixels_per_chunk: int) -> int:
+def chunks_of(work: int, pixels: int, pixels_per_chunk: int) -> int:
     """Return into how many parts to cut a sum over pixels: a power of two."""
     most = min(MOST_CHUNKS, work // WORK_PER_CHUNK, pixels // pixels_per_chunk)
     return 1 << max(0, most.bit_length() - 1)

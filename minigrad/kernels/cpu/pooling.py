@@ -6,11 +6,26 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.kernels.cpu.emit import Code, types
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.runs import Rows, row_runs, sizes_of
 from minigrad.kernels.cpu.runs import flat as flat_views
+from minigrad.kernels.cpu.simd import (
+    Pointer,
+    Static,
+    add_outer,
+    add_tile,
+    at,
+    keep,
+    lanes,
+    load_tile,
+    operation,
+    pointer,
+    store_tile,
+    zero_tile,
+)
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
@@ -20,6 +35,8 @@ __all__ = [
     "max_pool_backward",
     "max_pool_forward",
 ]
+
+QUAD, ONE = Static(1, 4), Static(1, 1)
 
 
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
@@ -121,9 +138,8 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
     top, left = numbers[10], numbers[11]
     n, i = task // out_height, task % out_height
     for j in range(out_width):
-        best, place = y[n, i, j], argmax[n, i, j]
-        best[:] = -np.inf
-        place[:] = -1
+        start = (task * out_width + j) * channels
+        best, place = at(pointer(y), start), at(pointer(argmax), start)
         first = True
         for a in range(kh):
             r = i * sh + a * dh - top
@@ -133,14 +149,24 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
                 s = j * sw + b * dw - left
                 if s < 0 or s >= width:
                     continue
-                pixel, position = x[n, r, s], place.dtype.type(r * width + s)
-                for c in range(channels):
-                    value, high = pixel[c], best[c]
-                    # A NaN stays (high == high fails) and enters (value <= high fails).
-                    wins = first | ((high == high) & (not value <= high))
-                    best[c] = value if wins else high
-                    place[c] = position if wins else place[c]
+                pixel = at(pointer(x), ((n * height + r) * width + s) * channels)
+                position = argmax.dtype.type(r * width + s)
+                if first:
+                    for c in range(channels):
+                        best[c] = pixel[c]
+                        place[c] = position
+                else:
+                    for c in range(channels):
+                        value, high = pixel[c], best[c]
+                        # A NaN stays (high == high fails) and enters (value <= high fails).
+                        wins = (high == high) & (not value <= high)
+                        best[c] = value if wins else high
+                        place[c] = position if wins else place[c]
                 first = False
+        if first:
+            for c in range(channels):
+                best[c] = -np.inf
+                place[c] = -1
 
 
 @kernel(parallel=True)
@@ -151,22 +177,19 @@ def _backward_row(task: int, dy: Array, argmax: Array, dx: Array, numbers: Numbe
     """
     _, height, width, channels = dx.shape
     _, out_height, out_width, _ = dy.shape
-    kh, kw, sh, sw, dh, dw = numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]
     n, r = task // height, task % height
-    zero = dx.dtype.type(0)
+    above, below = _seen_by(r + numbers[10], (numbers[4] - 1) * numbers[8], numbers[6], out_height)
+    reach, step, zero = (numbers[5] - 1) * numbers[9], numbers[7], dx.dtype.type(0)
+    begin, end = 0, 0
     for s in range(width):
-        out, position = dx[n, r, s], argmax.dtype.type(r * width + s)
+        begin, end = _next_seen_by(s + numbers[11], reach, step, out_width, begin, end)
+        out = at(pointer(dx), (task * width + s) * channels)
+        position = argmax.dtype.type(r * width + s)
         first = True
-        for a in range(kh - 1, -1, -1):
-            row = r + numbers[10] - a * dh
-            if row < 0 or row % sh != 0 or row // sh >= out_height:
-                continue
-            for b in range(kw - 1, -1, -1):
-                column = s + numbers[11] - b * dw
-                if column < 0 or column % sw != 0 or column // sw >= out_width:
-                    continue
-                place = argmax[n, row // sh, column // sw]
-                gradient = dy[n, row // sh, column // sw]
+        for i in range(above, below):
+            for j in range(begin, end):
+                start = ((n * out_height + i) * out_width + j) * channels
+                place, gradient = at(pointer(argmax), start), at(pointer(dy), start)
                 if first:
                     for c in range(channels):
                         value = gradient[c]
@@ -181,36 +204,87 @@ def _backward_row(task: int, dy: Array, argmax: Array, dx: Array, numbers: Numbe
                 out[c] = zero
 
 
+@kernel(inner=True)
+def _seen_by(place: int, reach: int, step: int, count: int) -> tuple[int, int]:
+    """Return the first window that reaches a place of the padded input, and the last one + 1."""
+    return max(0, (place - reach + step - 1) // step), min(count, place // step + 1)
+
+
+@kernel(inner=True)
+def _next_seen_by(
+    place: int, reach: int, step: int, count: int, begin: int, end: int
+) -> tuple[int, int]:
+    """Return the same from that of an earlier place: divisions would take longer than the sums."""
+    while begin < count and begin * step + reach < place:
+        begin += 1
+    while end < count and end * step <= place:
+        end += 1
+    return begin, end
+
+
+@kernel(inner=True)
+def _share(row: int, column: int, sizes: Numbers, whole: float) -> float:
+    """Return 1 / the number of pixels that a window sees: `whole`, except at borders."""
+    height, width, kh, kw, sh, sw = sizes[0], sizes[1], sizes[4], sizes[5], sizes[6], sizes[7]
+    top, left = row * sh - sizes[10], column * sw - sizes[11]
+    if min(top, left, height - top - kh, width - left - kw) >= 0:
+        return whole
+    rows = min(height, top + kh) - max(0, top)
+    share: float = 1.0 / (rows * (min(width, left + kw) - max(0, left)))
+    return share
+
+
+@operation
+def scaled(typing: Any, tile: Any, factor: Any) -> Any:
+    """Return a tile times a number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, tile.dtype)
+        number = context.cast(builder, arguments[1], types.float64, tile.dtype)
+        factors = code.splat(number)
+        return code.pack([builder.fmul(value, factors) for value in code.unpack(arguments[0])])
+
+    return tile(tile, types.float64), generate
+
+
 @kernel(parallel=True)
 def _average_row(
     task: int, x: Array, _b: Array, _c: Array, _d: Array,
     y: Array, _y: Array, _z: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Compute one row of means: rows of the input are added first, then neighbours."""
+    """Compute one row of means."""
     height, width, out_height, out_width, kh, kw, sh, sw = sizes[:8]
-    channels, line = sizes[12], width * sizes[12]
+    channels, one = sizes[12], lanes(pointer(x))
     n, i = task // out_height, task % out_height
-    top = max(0, i * sh - sizes[10])
-    rows = min(height, i * sh - sizes[10] + kh) - top
-    first = x[(n * height + top) * line : (n * height + top + 1) * line]
-    sums = np.empty(line, x.dtype)
-    for e in range(line):
-        sums[e] = first[e]
-    for r in range(top + 1, top + rows):
-        row = x[(n * height + r) * line : (n * height + r + 1) * line]
-        for e in range(line):
-            sums[e] += row[e]
+    top, bottom = max(0, i * sh - sizes[10]), min(height, i * sh - sizes[10] + kh)
     for j in range(out_width):
-        left = max(0, j * sw - sizes[11])
-        columns = min(width, j * sw - sizes[11] + kw) - left
-        count = x.dtype.type(rows * columns)
-        start = (task * out_width + j) * channels
-        out = y[start : start + channels]
-        for c in range(channels):
-            total = sums[left * channels + c]
-            for b in range(1, columns):
-                total += sums[(left + b) * channels + c]
-            out[c] = total / count
+        left, right = max(0, j * sw - sizes[11]), min(width, j * sw - sizes[11] + kw)
+        share = _share(i, j, sizes, 1.0 / (kh * kw))
+        out = at(pointer(y), (task * out_width + j) * channels)
+        c = 0
+        while c < channels:
+            size = channels - c
+            source, step = at(pointer(x), n * height * width * channels + c), one
+            if size >= 4 * one:
+                step = 4 * one
+                _mean(QUAD, source, top, bottom, left, right, sizes, share, at(out, c), None)
+            else:
+                _mean(ONE, source, top, bottom, left, right, sizes, share, at(out, c),
+                      min(one, size))  # fmt: skip
+            c += step
+
+
+@kernel(inner=True)
+def _mean(
+    shape: Static, x: Pointer, top: int, bottom: int, left: int, right: int,
+    sizes: Numbers, share: float, out: Pointer, n: int | None,
+) -> None:  # fmt: skip
+    """Write the mean of some rows and columns, for some channels."""
+    tile = zero_tile(shape, x)
+    for r in range(top, bottom):
+        for s in range(left, right):
+            tile = add_tile(tile, load_tile(shape, x, (r * sizes[1] + s) * sizes[12], 0, n))
+    store_tile(scaled(tile, share), out, 0, 0, n)
 
 
 @kernel(parallel=True)
@@ -219,30 +293,44 @@ def _spread_row(
     dx: Array, _y: Array, _z: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute one row of the gradient: the shares of the windows that see it."""
-    height, width, out_height, out_width, kh, kw, sh, sw = sizes[:8]
-    channels, line = sizes[12], out_width * sizes[12]
+    height, width, out_height, out_width = sizes[:4]
+    channels, one = sizes[12], lanes(pointer(dy))
     n, r = task // height, task % height
-    sums = np.zeros(line, dy.dtype)
-    begin, end = max(0, (r + sizes[10] - kh + sh) // sh), min(out_height, (r + sizes[10]) // sh + 1)
-    for i in range(begin, end):
-        rows = min(height, i * sh - sizes[10] + kh) - max(0, i * sh - sizes[10])
-        start = (n * out_height + i) * line
-        row = dy[start : start + line]
+    above, below = _seen_by(r + sizes[10], sizes[4] - 1, sizes[6], out_height)
+    shares, whole = np.empty((below - above) * out_width, dy.dtype), 1.0 / (sizes[4] * sizes[5])
+    for i in range(above, below):
         for j in range(out_width):
-            columns = min(width, j * sw - sizes[11] + kw) - max(0, j * sw - sizes[11])
-            count = dy.dtype.type(rows * columns)
-            for c in range(j * channels, (j + 1) * channels):
-                sums[c] += row[c] / count
+            shares[(i - above) * out_width + j] = _share(i, j, sizes, whole)
+    source = at(pointer(dy), (n * out_height + above) * out_width * channels)
+    begin, end = 0, 0
     for s in range(width):
-        begin = max(0, (s + sizes[11] - kw + sw) // sw)
-        end = min(out_width, (s + sizes[11]) // sw + 1)
-        start = (task * width + s) * channels
-        out = dx[start : start + channels]
-        for c in range(channels):
-            total = dy.dtype.type(0)
-            for j in range(begin, end):
-                total += sums[j * channels + c]
-            out[c] = total
+        begin, end = _next_seen_by(s + sizes[11], sizes[5] - 1, sizes[7], out_width, begin, end)
+        out = at(pointer(dx), (task * width + s) * channels)
+        c = 0
+        while c < channels:
+            size, step = channels - c, one
+            if size >= 4 * one:
+                step = 4 * one
+                _add_up(QUAD, pointer(shares), at(source, c), below - above, begin, end,
+                        out_width, channels, at(out, c), None)  # fmt: skip
+            else:
+                _add_up(ONE, pointer(shares), at(source, c), below - above, begin, end,
+                        out_width, channels, at(out, c), min(one, size))  # fmt: skip
+            c += step
+    keep(shares)
+
+
+@kernel(inner=True)
+def _add_up(
+    shape: Static, shares: Pointer, dy: Pointer, rows: int, begin: int, end: int,
+    width: int, channels: int, out: Pointer, n: int | None,
+) -> None:  # fmt: skip
+    """Write the sum of the shares of some windows, for some channels of a pixel."""
+    tile = zero_tile(shape, dy)
+    for i in range(rows):
+        for place in range(i * width + begin, i * width + end):
+            tile = add_outer(tile, shares, place, 0, dy, place * channels, n)
+    store_tile(tile, out, 0, 0, n)
 
 
 @kernel(parallel=True)

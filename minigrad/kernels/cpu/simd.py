@@ -41,6 +41,7 @@ __all__ = [
     "load_like",
     "load_square",
     "load_tile",
+    "operation",
     "pointer",
     "positive",
     "repeat_row",
@@ -58,14 +59,15 @@ def _is_none(numba_type: Any) -> bool:
     return isinstance(numba_type, types.NoneType)
 
 
-def _operation(typer: Callable[..., Any]) -> Any:
+def operation(typer: Callable[..., Any]) -> Any:
+    """Make an operation of a function that returns its signature, and how to emit its code."""
     return intrinsic(typer)
 
 
 # --- pointers ---------------------------------------------------------------------------------
 
 
-@_operation
+@operation
 def pointer(typing: Any, array: Any) -> Any:
     """Return a pointer to the first element of an array, which must be kept alive (`keep`)."""
 
@@ -75,7 +77,7 @@ def pointer(typing: Any, array: Any) -> Any:
     return types.CPointer(array.dtype)(array), generate
 
 
-@_operation
+@operation
 def keep(typing: Any, array: Any) -> Any:
     """Do nothing: an array lives until here. A pointer to it does not keep it alive."""
 
@@ -85,7 +87,7 @@ def keep(typing: Any, array: Any) -> Any:
     return types.void(array), generate
 
 
-@_operation
+@operation
 def at(typing: Any, source: Any, i: Any) -> Any:
     """Return a pointer that is i elements further on."""
 
@@ -95,7 +97,7 @@ def at(typing: Any, source: Any, i: Any) -> Any:
     return source(source, types.intp), generate
 
 
-@_operation
+@operation
 def lanes(typing: Any, source: Any) -> Any:
     """Return the number of a pointer's elements that fit in a vector."""
 
@@ -108,7 +110,7 @@ def lanes(typing: Any, source: Any) -> Any:
 # --- tiles from memory and back ---------------------------------------------------------------
 
 
-@_operation
+@operation
 def zero_tile(typing: Any, shape: Any, source: Any) -> Any:
     """Return a tile of zeros with a pointer's dtype."""
     result = tile_type(source.dtype, shape.a, shape.b)
@@ -121,7 +123,7 @@ def zero_tile(typing: Any, shape: Any, source: Any) -> Any:
     return result(shape, source), generate
 
 
-@_operation
+@operation
 def repeat_row(typing: Any, shape: Any, source: Any, i: Any, n: Any) -> Any:
     """Return a tile whose rows are all alike, and start at source[i]."""
     result = tile_type(source.dtype, shape.a, shape.b)
@@ -134,7 +136,7 @@ def repeat_row(typing: Any, shape: Any, source: Any, i: Any, n: Any) -> Any:
     return result(shape, source, types.intp, n), generate
 
 
-@_operation
+@operation
 def load_tile(typing: Any, shape: Any, source: Any, i: Any, step: Any, n: Any) -> Any:
     """Return a tile whose row r starts at source[i + r * step]."""
     result = tile_type(source.dtype, shape.a, shape.b)
@@ -153,7 +155,7 @@ def load_tile(typing: Any, shape: Any, source: Any, i: Any, step: Any, n: Any) -
     return result(shape, source, types.intp, types.intp, n), generate
 
 
-@_operation
+@operation
 def load_like(typing: Any, tile: Any, source: Any, i: Any, step: Any, n: Any) -> Any:
     """Return a tile of the given one's shape whose row r starts at source[i + r * step]."""
 
@@ -171,7 +173,7 @@ def load_like(typing: Any, tile: Any, source: Any, i: Any, step: Any, n: Any) ->
     return tile(tile, source, types.intp, types.intp, n), generate
 
 
-@_operation
+@operation
 def store_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -> Any:
     """Write row r of a tile to target[i + r * step] and on."""
 
@@ -186,7 +188,7 @@ def store_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -
     return types.void(tile, target, types.intp, types.intp, n), generate
 
 
-@_operation
+@operation
 def stream_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) -> Any:
     """Write a tile past the caches, where rows start at multiples of a vector; then `drain`.
 
@@ -205,7 +207,7 @@ def stream_tile(typing: Any, tile: Any, target: Any, i: Any, step: Any, n: Any) 
     return types.void(tile, target, types.intp, types.intp, n), generate
 
 
-@_operation
+@operation
 def streams(typing: Any, target: Any, step: Any) -> Any:
     """Return whether rows from a pointer on, with a step, start at multiples of a vector."""
 
@@ -219,7 +221,7 @@ def streams(typing: Any, target: Any, step: Any) -> Any:
     return types.boolean(target, types.intp), generate
 
 
-@_operation
+@operation
 def drain(typing: Any) -> Any:
     """Let other threads see what was written past the caches."""
 
@@ -233,7 +235,7 @@ def drain(typing: Any) -> Any:
 # --- arithmetic -------------------------------------------------------------------------------
 
 
-@_operation
+@operation
 def add_tile(typing: Any, a: Any, b: Any) -> Any:
     """Return the sum of two tiles of one shape."""
 
@@ -245,7 +247,7 @@ def add_tile(typing: Any, a: Any, b: Any) -> Any:
     return a(a, b), generate
 
 
-@_operation
+@operation
 def positive(typing: Any, tile: Any) -> Any:
     """Return a tile with 0 in place of what is negative; NaN stays NaN."""
 
@@ -260,7 +262,7 @@ def positive(typing: Any, tile: Any) -> Any:
     return tile(tile), generate
 
 
-@_operation
+@operation
 def fold(typing: Any, tile: Any) -> Any:
     """Return a tile with one vector per row: the sum of the row's vectors."""
     result = tile_type(tile.dtype, tile.rows, 1)
@@ -280,7 +282,7 @@ def fold(typing: Any, tile: Any) -> Any:
     return result(tile), generate
 
 
-@_operation
+@operation
 def add_outer(typing: Any, tile: Any, a: Any, i: Any, step: Any, b: Any, j: Any, n: Any) -> Any:
     """Add an outer product: row r receives a[i + r * step] times the row of b that starts at j."""
 
@@ -301,7 +303,7 @@ def add_outer(typing: Any, tile: Any, a: Any, i: Any, step: Any, b: Any, j: Any,
     return tile(tile, a, integer, integer, b, integer, n), generate
 
 
-@_operation
+@operation
 def add_taps(
     typing: Any, tile: Any, taps: Any, x: Any, i: Any, step: Any, k: Any, j: Any, hop: Any, n: Any
 ) -> Any:
@@ -332,7 +334,7 @@ def add_taps(
     return tile(tile, taps, x, integer, integer, k, integer, integer, n), generate
 
 
-@_operation
+@operation
 def add_products(
     typing: Any, tile: Any, pixels: Any, x: Any, i: Any, step: Any, y: Any, j: Any, hop: Any, n: Any
 ) -> Any:
@@ -363,7 +365,7 @@ def add_products(
     return tile(tile, pixels, x, integer, integer, y, integer, integer, n), generate
 
 
-@_operation
+@operation
 def load_square(typing: Any, source: Any, i: Any, step: Any) -> Any:
     """Load a square of one vector's width whose COLUMN c starts at source[i + c * step]."""
     count = VECTOR_BYTES * 8 // source.dtype.bitwidth

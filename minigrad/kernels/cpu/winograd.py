@@ -8,8 +8,9 @@ and 1/2 (`winograd_tiles.MATRICES`), a 3 x 3 kernel g, and products element by e
 With channels the products are sums over channels: a matrix product for each of the 16 points. The
 gradient of the kernel is the transposed map, Gᵀ [Σ (A dy Aᵀ) * (Bᵀ d B)] G: 16 products again.
 
-Errors are no larger than those of 9 C additions, since there are only C. What a pixel's
-neighbours in its tile see reaches it as rounding, and as NaN.
+Errors are no larger than those of 9 C additions, since there are only C. Infinities would turn
+into NaN, large numbers into infinities, and NaN at a border would reach taps that do not see it:
+where a result is not finite, nothing is returned, and the caller convolves directly.
 
 A. Lavin, S. Gray, 2016, https://arxiv.org/abs/1509.09308
 """
@@ -26,7 +27,14 @@ from minigrad.kernels.cpu.gemm import add_transposed_product, clear, multiply
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, flat
 from minigrad.kernels.cpu.memory import empty
-from minigrad.kernels.cpu.plan import PIXELS_PER_CHUNK, WORK_PER_RUN, _balanced, _chunks
+from minigrad.kernels.cpu.plan import (
+    MANY_PIXELS,
+    PIXELS_PER_CHUNK,
+    SHORT,
+    WORK_PER_RUN,
+    balanced,
+    chunks_of,
+)
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Static,
@@ -39,6 +47,7 @@ from minigrad.kernels.cpu.simd import (
     positive,
     repeat_row,
     store_tile,
+    zero_tile,
 )
 from minigrad.kernels.cpu.winograd_tiles import (
     OF_INPUT,
@@ -47,8 +56,10 @@ from minigrad.kernels.cpu.winograd_tiles import (
     OF_OUTPUT,
     OF_OUTPUT_GRAD,
     load_patch,
+    marked,
     sandwich,
     store_pixels,
+    total,
     transform,
 )
 
@@ -56,62 +67,69 @@ __all__ = ["pays", "winograd_forward", "winograd_kernel_grad"]
 
 
 POINTS = Static(16, 1)
-FOUR = Static(4, 1)
+FOUR, NINE = Static(4, 1), Static(9, 1)
 
 FEWEST_CHANNELS = 16
-FEWEST_PIXELS = 128
+FEWEST_TILES = 32
 """Below, the transform of the kernel takes longer than it saves."""
+FEWEST_ROWS = 28
+"""Of tiles, for the kernel's gradient: in sums of fewer, the rounding of the transforms shows."""
 BYTES = 384 * 1024
 """Of the points of a run of tiles: most of the second-level cache."""
 BLOCK = 128
 MOST_SUMS = 1 << 20
 
 
-def pays(window: tuple[int, ...], batch: int, channels: int, filters: int) -> bool:
-    """Return whether to convolve in this way."""
+def pays(
+    window: tuple[int, ...], batch: int, channels: int, filters: int, fewest_rows: int = 1
+) -> bool:
+    """Return whether to convolve in this way: also, with at least so many rows of tiles."""
     _, _, height, width, *kernel = window
-    pixels = batch * height * width
     return (
         kernel[:6] == [3, 3, 1, 1, 1, 1]
         and min(channels, filters) >= FEWEST_CHANNELS
-        and pixels >= FEWEST_PIXELS
+        and batch * _even(height) >= 2 * fewest_rows
+        and batch * _even(height) * _even(width) >= 4 * FEWEST_TILES
         and 2 * _even(height) * _even(width) <= 3 * height * width
     )
 
 
 def winograd_forward(
     x: Array, kernel: Array, bias: Array | None, window: tuple[int, ...], turned: bool, relu: bool
-) -> Array:
-    """Return the convolution of channels_last images; with kernel[::-1, ::-1] where `turned`."""
+) -> Array | None:
+    """Return the convolution of channels_last images, or None where it is not finite.
+
+    With kernel[::-1, ::-1] where `turned`.
+    """
     channels, filters = kernel.shape[2:]
     plan = _plan(window, len(x), channels, filters, x.dtype, turned, relu)
     packed, zeros = empty(plan.packed, x.dtype), plan.zeros
     _pack(plan.panels, plan.packed, flat(kernel), zeros, zeros, zeros, packed, packed, packed,
           plan.sizes)  # fmt: skip
-    y = empty((len(x), *window[2:4], filters), x.dtype)
+    y, marks = empty((len(x), *window[2:4], filters), x.dtype), empty(plan.runs, x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,
-        out, out, out, plan.sizes,
+        out, marks, out, plan.sizes,
     )  # fmt: skip
-    return y
+    return y if marks.sum() == 0 else None
 
 
-def winograd_kernel_grad(x: Array, dy: Array, window: tuple[int, ...]) -> Array:
-    """Return the gradient of the kernel, from images with the channels last."""
+def winograd_kernel_grad(x: Array, dy: Array, window: tuple[int, ...]) -> Array | None:
+    """Return the gradient of the kernel, from channels_last images; None where not finite."""
     channels, filters = x.shape[3], dy.shape[3]
     plan = _plan(window, len(x), channels, filters, x.dtype, False, False)
     sums, zeros = empty(plan.chunks * 16 * channels * filters, x.dtype), plan.zeros
     _kernel_grad_part(
         plan.parts, plan.work, flat(x), flat(dy), zeros, zeros, sums, sums, sums, plan.sizes
     )
-    dk = empty((3, 3, channels, filters), x.dtype)
+    dk, marks = empty((3, 3, channels, filters), x.dtype), empty(channels, x.dtype)
     out = dk.reshape(-1)
     _kernel_grad_end(
-        channels, 16 * plan.chunks * dk.size, flat(sums), zeros, zeros, zeros, out, out, out,
+        channels, 16 * plan.chunks * dk.size, flat(sums), zeros, zeros, zeros, out, marks, out,
         plan.sizes,
     )  # fmt: skip
-    return dk
+    return dk if marks.sum() == 0 else None
 
 
 class Plan(NamedTuple):
@@ -146,10 +164,10 @@ def _plan(
     tiles, work = rows * across, rows * across * 16 * channels * filters
     most = max(64, min(192, BYTES // (16 * size * (channels + filters))))
     # Each run reads the whole kernel: a large one should not be read often.
-    runs = min(rows, _balanced(tiles, most, min(work, 2 * WORK_PER_RUN)))
+    runs = min(rows, balanced(tiles, most, min(work, 2 * WORK_PER_RUN)))
     share = max(48, min(96, BYTES // (16 * size * (min(channels, BLOCK) + min(filters, BLOCK)))))
     sums = MOST_SUMS // (16 * channels * filters) * PIXELS_PER_CHUNK
-    chunks = _chunks(work, min(4 * tiles, sums), PIXELS_PER_CHUNK)
+    chunks = chunks_of(work, min(4 * tiles, sums), PIXELS_PER_CHUNK)
     blocks = -(-channels // BLOCK), -(-filters // BLOCK)
     panels = -(-filters // (2 * lane))
     sizes = np.array(
@@ -202,9 +220,9 @@ def _pack(
 @kernel(parallel=True)
 def _forward_run(
     number: int, x: Array, packed: Array, bias: Array, _d: Array,
-    y: Array, _v: Array, _w: Array, sizes: Numbers,
+    y: Array, marks: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Compute the pixels of some rows of tiles."""
+    """Compute the pixels of some rows of tiles; mark the run with 0, or NaN if not finite."""
     channels, filters, rows, runs, out_height, out_width = sizes[24:30]
     relu, size, across = sizes[31], sizes[32], sizes[3] // 2
     first, last = number * rows // runs, (number + 1) * rows // runs
@@ -224,7 +242,7 @@ def _forward_run(
             at(pointer(packed), point * size), filters, pointer(zeros),
             at(m, point * tiles * filters), filters,
         )  # fmt: skip
-    one = lanes(m)
+    one, marks_here = lanes(m), zero_tile(FOUR, m)
     for r in range(first, last):
         image, i = 2 * r // sizes[2], 2 * r % sizes[2]
         for t in range(across):
@@ -233,11 +251,13 @@ def _forward_run(
             for f in range(0, filters, one):
                 n = min(one, filters - f)
                 tile = sandwich(load_tile(POINTS, source, f, tiles * filters, n), OF_OUTPUT)
+                marks_here = marked(marks_here, tile)
                 tile = add_tile(tile, repeat_row(FOUR, pointer(bias), f, n))
                 if relu:
                     tile = positive(tile)
                 store_pixels(tile, at(target, f), filters, out_width * filters,
                        i + 1 < out_height, 2 * t + 1 < out_width, n)  # fmt: skip
+    marks[number] = total(marks_here)
     keep(starts)
     keep(scratch)
     keep(points)
@@ -267,6 +287,7 @@ def _kernel_grad_part(
     out_scratch = np.empty(2 * most * out_line, x.dtype)
     points = np.empty(16 * most * across * (high - low + end - begin), x.dtype)
     row, last = chunk * rows // chunks, (chunk + 1) * rows // chunks
+    piece = SHORT if rows * across < MANY_PIXELS // 4 else most * across
     while row < last:
         stop = min(last, row + most)
         tiles = (stop - row) * across
@@ -283,11 +304,12 @@ def _kernel_grad_part(
         transform(pointer(out_scratch), pointer(out_starts), stop - row, across, out_line, filters,
                    begin, end - begin, OF_OUTPUT_GRAD, d)  # fmt: skip
         for point in range(16):
-            add_transposed_product(
-                at(u, point * tiles * (high - low)), high - low,
-                at(d, point * tiles * (end - begin)), end - begin, tiles, high - low, end - begin,
-                at(out, point * channels * filters), filters,
-            )  # fmt: skip
+            for tile in range(point * tiles, (point + 1) * tiles, piece):
+                add_transposed_product(
+                    at(u, tile * (high - low)), high - low, at(d, tile * (end - begin)),
+                    end - begin, min(piece, (point + 1) * tiles - tile), high - low, end - begin,
+                    at(out, point * channels * filters), filters,
+                )  # fmt: skip
         row = stop
     keep(starts)
     keep(out_starts)
@@ -299,14 +321,17 @@ def _kernel_grad_part(
 @kernel(parallel=True)
 def _kernel_grad_end(
     c: int, sums: Array, _b: Array, _c: Array, _d: Array,
-    dk: Array, _v: Array, _w: Array, sizes: Numbers,
+    dk: Array, marks: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Add up the chunks, and leave the points: the gradient of one channel's kernels."""
     channels, filters, chunks = sizes[24], sizes[25], sizes[33]
-    one, tap = lanes(pointer(dk)), channels * filters
+    one, tap, marks_here = lanes(pointer(dk)), channels * filters, zero_tile(NINE, pointer(dk))
     for f in range(0, filters, one):
         n, source = min(one, filters - f), at(pointer(sums), c * filters + f)
         tile = load_tile(POINTS, source, 0, tap, n)
         for chunk in range(1, chunks):
             tile = add_tile(tile, load_tile(POINTS, source, chunk * 16 * tap, tap, n))
-        store_tile(sandwich(tile, OF_KERNEL_GRAD), pointer(dk), c * filters + f, tap, n)
+        square = sandwich(tile, OF_KERNEL_GRAD)
+        marks_here = marked(marks_here, square)
+        store_tile(square, pointer(dk), c * filters + f, tap, n)
+    marks[c] = total(marks_here)

@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from minigrad.kernels.cpu.emit import Code, tile_type, types
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.simd import Pointer, Static, _operation, at, lanes, store_tile
+from minigrad.kernels.cpu.simd import Pointer, Static, at, lanes, operation, store_tile
 
 __all__ = [
     "OF_INPUT",
@@ -21,8 +21,10 @@ __all__ = [
     "OF_OUTPUT",
     "OF_OUTPUT_GRAD",
     "load_patch",
+    "marked",
     "sandwich",
     "store_pixels",
+    "total",
     "transform",
 ]
 
@@ -41,7 +43,7 @@ MATRICES: Any = (_turned(B), _turned(A), A, G, _turned(G))
 FIRST, SECOND, THIRD, LAST = Static(0, 0), Static(1, 0), Static(2, 0), Static(3, 0)
 
 
-@_operation
+@operation
 def sandwich(typing: Any, tile: Any, which: Any) -> Any:
     """Return M X Mᵀ for a square X of vectors, row by row, and a matrix of `MATRICES`."""
     matrix, side = MATRICES[which.a], which.b
@@ -72,7 +74,41 @@ def sandwich(typing: Any, tile: Any, which: Any) -> Any:
     return result(tile, which), generate
 
 
-@_operation
+@operation
+def marked(typing: Any, marks: Any, tile: Any) -> Any:
+    """Return marks, a tile of zeros, with NaN where an element of the tile is infinite or NaN."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, tile.dtype)
+        zeros = ir.Constant(code.vector, [0.0] * code.lanes)
+        pairs = zip(*map(code.unpack, arguments), strict=True)
+        return code.pack([code.multiply_add(value, zeros, mark) for mark, value in pairs])
+
+    return marks(marks, tile), generate
+
+
+@operation
+def total(typing: Any, tile: Any) -> Any:
+    """Return the sum of a tile's elements."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        code = Code(context, builder, tile.dtype)
+        vector, *others = code.unpack(arguments[0])
+        for other in others:
+            vector = builder.fadd(vector, other)
+        numbers = [
+            builder.extract_element(vector, ir.Constant(ir.IntType(32), lane))
+            for lane in range(code.lanes)
+        ]
+        result = numbers[0]
+        for number in numbers[1:]:
+            result = builder.fadd(result, number)
+        return result
+
+    return tile.dtype(tile), generate
+
+
+@operation
 def load_patch(typing: Any, which: Any, source: Any, down: Any, across: Any, n: Any) -> Any:
     """Return a square of vectors whose (i, j) starts at source[i * down + j * across]."""
     side = which.b
@@ -113,7 +149,7 @@ def transform(
                 store_tile(tile, target, c, step, n)
 
 
-@_operation
+@operation
 def _store_pixel(typing: Any, tile: Any, which: Any, target: Any, n: Any) -> Any:
     """Write one vector of a tile."""
 
