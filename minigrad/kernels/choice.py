@@ -2,7 +2,7 @@
 
 The element-wise kernels of `minigrad.kernels.cpu` pay for large arrays. For small ones NumPy is as
 quick and needs no compilation; other arrays than NumPy's (CuPy's, on a GPU) have functions of their
-own; and the reference backend is NumPy throughout.
+own; and the reference backend is NumPy throughout. Nothing is compiled under NUMBA_DISABLE_JIT=1.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ def compiled(*arrays: Any) -> bool:
     """
     first = arrays[0]
     if first.size < LARGE or first.dtype not in _FLOATS or current_backend() != "cpu":
+        return False
+    from minigrad.kernels.cpu import DISABLE_JIT  # numba is imported when it is needed
+
+    if DISABLE_JIT:
         return False
     for array in arrays:
         if (

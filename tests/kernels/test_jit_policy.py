@@ -353,6 +353,9 @@ def test_without_the_compiler():
             for a, e in zip(received, expected, strict=True):
                 assert a.dtype == e.dtype == np.float32
                 np.testing.assert_array_equal(a, e)
+        import minigrad as mg
+        large = np.arange(2.0**15).reshape(2, 64, 64, 4)  # for such, compiled kernels would be used
+        mg.layers.BatchNormalization()(mg.layers.AveragePooling2D()(large), training=True)
         from minigrad.kernels.loops import depthwise
         print(type(depthwise.depthwise_row).__name__)
     """

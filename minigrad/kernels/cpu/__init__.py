@@ -1,7 +1,6 @@
 """The CPU backend: vectors, register tiles and fused passes, compiled by numba."""
 
 from minigrad.kernels.cpu.jit import DISABLE_JIT
-from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
 
 if DISABLE_JIT:  # vectors exist in compiled code only
     from minigrad.kernels.loops.depthwise import (
@@ -16,7 +15,13 @@ if DISABLE_JIT:  # vectors exist in compiled code only
         pointwise_kernel_grad,
     )
     from minigrad.kernels.loops.separable import separable_backward, separable_forward
-    from minigrad.kernels.reference import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
+    from minigrad.kernels.reference import (
+        conv2d_forward,
+        conv2d_input_grad,
+        conv2d_kernel_grad,
+        max_pool_backward,
+        max_pool_forward,
+    )
 else:
     from minigrad.kernels.cpu.backward import separable_backward
     from minigrad.kernels.cpu.conv2d import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
@@ -31,9 +36,11 @@ else:
         pointwise_input_grad,
         pointwise_kernel_grad,
     )
+    from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
     from minigrad.kernels.cpu.separable import separable_forward
 
 __all__ = [
+    "DISABLE_JIT",
     "bias_grad",
     "conv2d_forward",
     "conv2d_input_grad",

@@ -1,7 +1,6 @@
 """Readable loops, compiled by numba and spread over threads: a rung below the fast CPU kernels."""
 
 import minigrad.kernels.cpu  # noqa: F401 (first: it falls back on the modules below)
-from minigrad.kernels.cpu.pooling import max_pool_backward, max_pool_forward
 from minigrad.kernels.loops.depthwise import (
     depthwise_forward,
     depthwise_input_grad,
@@ -14,7 +13,13 @@ from minigrad.kernels.loops.pointwise import (
     pointwise_kernel_grad,
 )
 from minigrad.kernels.loops.separable import separable_backward, separable_forward
-from minigrad.kernels.reference import conv2d_forward, conv2d_input_grad, conv2d_kernel_grad
+from minigrad.kernels.reference import (
+    conv2d_forward,
+    conv2d_input_grad,
+    conv2d_kernel_grad,
+    max_pool_backward,
+    max_pool_forward,
+)
 
 __all__ = [
     "bias_grad",
