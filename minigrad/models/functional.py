@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import compress
 from typing import Any, Self
 
 from minigrad import layers as registry
@@ -76,14 +77,9 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        kept = {id(symbol) for symbol in _flat(self.outputs)}
-        calls = _together(self._calls, kept)
-        # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(s): (s, i) for i, c in enumerate(calls) for s in _flat(c.inputs)}
-        self._steps: list[tuple[LayerCall, list[Symbol]]] = [(call, []) for call in calls]
-        for symbol, number in last.values():  # symbols, not their ids: a copy has others
-            if id(symbol) not in kept:
-                self._steps[number][1].append(symbol)
+        self._pairs = _pairs(self._calls, _flat(self.outputs))
+        self._taken: list[bool] | None = None
+        self._steps: list[tuple[LayerCall, list[Symbol]]] = []
         if isinstance(self.inputs, Symbol):
             self.input_spec = _spec(self.inputs.shape)
         self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
@@ -121,7 +117,31 @@ class Functional(Model):
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
+        taken = [takes_along(before.layer, after.layer) for before, after in self._pairs]
+        if taken != self._taken:  # layers can be changed at any time
+            self._plan(list(compress(self._pairs, taken)))
+            self._taken = taken
         return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
+
+    def _plan(self, pairs: list[tuple[LayerCall, LayerCall]]) -> None:
+        """Note which calls to make, those of a pair as one, and what to drop after each."""
+        firsts = {id(after): id(before) for before, after in pairs}
+        self._steps, places = [], {}
+        for call in self._calls:
+            if id(call) in firsts:
+                place = places[firsts[id(call)]]
+                first = self._steps[place][0]
+                words = {**first.words, "relu": True}
+                self._steps[place] = (replace(first, words=words, outputs=call.outputs), [])
+            else:
+                places[id(call)] = len(self._steps)
+                self._steps.append((call, []))
+        # After its last use a result is dropped, so that inference keeps no more than it needs.
+        last = {id(s): (s, i) for i, (c, _) in enumerate(self._steps) for s in _flat(c.inputs)}
+        kept = {id(symbol) for symbol in _flat(self.outputs)}
+        for symbol, number in last.values():  # symbols, not their ids: a copy has others
+            if id(symbol) not in kept:
+                self._steps[number][1].append(symbol)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output (a list of shapes) without computing anything."""
@@ -286,26 +306,15 @@ def _names(symbols: Any) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _together(calls: list[LayerCall], kept: set[int]) -> list[LayerCall]:
-    """Return the calls to make: of two that a layer can do in one pass, nobody sees the first."""
+def _pairs(calls: list[LayerCall], outputs: list[Symbol]) -> list[tuple[LayerCall, LayerCall]]:
+    """Return the calls one of which is all that sees the other's output."""
     readers = Counter(id(symbol) for call in calls for symbol in _flat(call.inputs))
-    found: list[LayerCall] = []
-    places: dict[int, int] = {}  # of the call that a symbol comes from
-    for call in calls:
-        source = call.inputs.source if isinstance(call.inputs, Symbol) else None
-        if (
-            source is not None
-            and readers[id(call.inputs)] == 1
-            and id(call.inputs) not in kept
-            and takes_along(source.layer, call.layer)
-        ):
-            place = places[id(call.inputs)]
-            words = {**source.words, "relu": True}
-            found[place] = replace(found[place], words=words, outputs=call.outputs)
-            continue
-        places.update((id(symbol), len(found)) for symbol in _flat(call.outputs))
-        found.append(call)
-    return found
+    readers.update(map(id, outputs))
+    return [
+        (call.inputs.source, call)
+        for call in calls
+        if isinstance(call.inputs, Symbol) and readers[id(call.inputs)] == 1
+    ]
 
 
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:

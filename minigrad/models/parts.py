@@ -15,9 +15,12 @@ __all__ = ["all_or_nothing", "inner_layers", "named_weights", "takes_along"]
 def takes_along(layer: Layer, follower: Layer) -> bool:
     """Whether a layer does in one pass what it and its follower do in two, if told ``relu=True``.
 
-    `BatchNormalization` does it for ReLU. Layers of other classes may have a `call` of their own.
+    `BatchNormalization` does it for ReLU. Layers of other classes may have a `call` of their own,
+    and so may single layers: someone looks what goes through.
     """
     if type(layer) is not BatchNormalization or layer.dtype != follower.dtype:
+        return False
+    if "call" in vars(layer) or "call" in vars(follower):
         return False
     if not (layer.activity_regularizer is None is follower.activity_regularizer):
         return False

@@ -352,3 +352,23 @@ def test_what_lies_between_normalization_and_relu_can_be_an_output(x):
     below, above = model(x, training=True)
     assert (below.numpy() < 0).any()
     np.testing.assert_array_equal(np.maximum(below.numpy(), 0), above.numpy())
+
+
+@pytest.mark.parametrize("kind", ["sequential", "functional"])
+def test_layers_can_be_changed_after_normalization_took_them_along(x, kind):
+    norm, relu = layers.BatchNormalization(), layers.ReLU()
+    image = mg.Input((6, 6, 3))
+    if kind == "functional":
+        model = mg.Model(image, relu(norm(image)))
+    else:
+        model = mg.Sequential([image, norm, relu])
+    assert model(x).numpy().min() == 0
+    relu.negative_slope = 0.5
+    assert model(x).numpy().min() < 0
+    relu.negative_slope = 0.0
+    seen, call = [], norm.call
+    norm.call = lambda inputs, training=None: seen.append(1) or call(inputs, training=training)
+    assert model(x).numpy().min() == 0 and seen == [1]
+    del norm.call
+    relu.call = lambda inputs: inputs
+    assert model(x).numpy().min() < 0

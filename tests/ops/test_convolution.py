@@ -387,3 +387,13 @@ def test_the_layer_fuses_relu(monkeypatch: pytest.MonkeyPatch) -> None:
         layer.activation = mg.activations.linear
         np.testing.assert_array_equal(y.numpy(), getattr(ops, activation)(layer(x)).numpy())
     assert asked == ["relu", None, None, None]
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_what_relu_holds_back_stays_zero_beside_infinity(value):
+    """The gradient of a unit that is off is 0, whatever the other gradients are."""
+    x = mg.tensor(np.array([-1, 1, 2, -3], "f").reshape(1, 2, 2, 1), requires_grad=True)
+    one = mg.tensor(np.ones((1, 1, 1, 1), "f"))
+    upstream = np.array([value, 1, 1, 1], "f").reshape(1, 2, 2, 1)
+    mg.ops.separable_conv2d(x, one, one, activation="relu").backward(mg.tensor(upstream))
+    assert x.grad.numpy().ravel().tolist() == [0, 1, 1, 0]

@@ -212,7 +212,10 @@ def _backward_task(
         gradient = at(pointer(dy), start * out_width * filters)
         if copied:
             gradient = pointer(passed)
-            _copy_gradient(pointer(dy), pointer(relu), start * out_width, count, sizes, gradient)
+            _copy_gradient(
+                pointer(dy), pointer(relu), start * out_width, count, sizes, gradient,
+                x.dtype.type(0),
+            )  # fmt: skip
         multiply(
             gradient, dy_row, count, filters, panels, features, pointer(zeros),
             at(dt, (start - held) * line), features,
@@ -324,7 +327,7 @@ def _features_of_rows(
 
 @kernel(inner=True)
 def _copy_gradient(
-    dy: Pointer, y: Pointer, first: int, count: int, sizes: Numbers, passed: Pointer
+    dy: Pointer, y: Pointer, first: int, count: int, sizes: Numbers, passed: Pointer, zero: float
 ) -> None:
     """Copy a run of dy. With ReLU, it is dy where y > 0, and 0 elsewhere.
 
@@ -332,7 +335,6 @@ def _copy_gradient(
     After a global average, dy has one pixel per image: it need not even be written out.
     """
     filters, image, row, relu = sizes[14], sizes[2] * sizes[3], sizes[19], sizes[25]
-    zero = dy[0] * 0
     for p in range(first, first + count):
         source = at(dy, (p // image if relu == 2 else p) * filters)
         choice, target = at(y, p * filters if relu else 0), at(passed, (p - first) * row)
