@@ -126,7 +126,8 @@ class Functional(Model):
     def _plan(self, pairs: list[tuple[LayerCall, LayerCall]]) -> None:
         """Note which calls to make, those of a pair as one, and what to drop after each."""
         firsts = {id(after): id(before) for before, after in pairs}
-        self._steps, places = [], {}
+        self._steps = []
+        places: dict[int, int] = {}
         for call in self._calls:
             if id(call) in firsts:
                 place = places[firsts[id(call)]]
