@@ -16,6 +16,7 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import overload
@@ -122,6 +123,8 @@ def conv_geometry(
     height, width = _validate.pair(input_size, "input_size", minimum=0)
     kernel = _validate.pair(kernel_size, "kernel_size")
     steps = _validate.pair(strides, "strides")
+    if max(steps) > sys.maxsize:
+        raise ValueError(f"The strides are too large. Received: strides={strides}")
     dilation = _validate.pair(dilation_rate, "dilation_rate")
     mode = _validate.padding(padding, explicit=True)
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad import _validate
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Axis, Operand, Shape, count, kept_shape, normalize_axes
@@ -218,6 +219,8 @@ def batch_normalization(
             "The fused activation is None or 'relu'; apply others to the result. "
             f"Received: activation={activation!r}"
         )
+    if type(epsilon) is not float or not epsilon >= 0:
+        epsilon = float(_validate.number(epsilon, "epsilon", minimum=0))
     x = constant(x)
     axes = normalize_axes(axis, x.ndim)
     rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
@@ -226,7 +229,7 @@ def batch_normalization(
     same_dtype(x=x, gamma=scale, beta=offset)
     average, variance = _moments(x.data, axes, kept)
     operation = _normalize if activation is None else _normalize_relu
-    output = operation(x, scale, offset, axes, average, variance, float(epsilon))
+    output = operation(x, scale, offset, axes, average, variance, epsilon)
     return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
 
 
