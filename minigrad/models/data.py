@@ -161,9 +161,9 @@ def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") 
     if isinstance(value, Mapping) and set(value) == set(names):
         return [value[each] for each in names]
     if any("/" in each for each in names):
-        found = _by_ways(value, [each.split("/") for each in names])
-        if found is not None:
-            return found
+        ends = _by_ways(value, [each.split("/") for each in names])
+        if ends is not None:
+            return ends
     if isinstance(value, (list, tuple)) and len(value) == len(names):
         return list(value)
     found = type(value).__name__

@@ -74,7 +74,7 @@ class Functional(Model):
         self.inputs, self.outputs = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
         self.input_names, self.output_names = _names(self.inputs), _names(self.outputs)
         self._starts, self._ends = leaves(self.inputs), leaves(self.outputs)
-        self._nested = len(self._starts) > 1 and any("/" in name for name in self.input_names)
+        self._nested = len(self._starts) > 1 and any("/" in way for way in _names(self.inputs))
         self._calls = _order(self._starts, self._ends)
         self._layers = list({id(call.layer): call.layer for call in self._calls}.values())
         for layer_name, times in Counter(layer.name for layer in self._layers).items():
@@ -122,7 +122,7 @@ class Functional(Model):
         nested = isinstance(value, (list, tuple)) and self._nested
         if not nested and not isinstance(value, Mapping):
             return value
-        found = one_each(value, self.input_names, f"The input of the model '{self.name}'")
+        found = one_each(value, _names(self.inputs), f"The input of the model '{self.name}'")
         return found if len(found) > 1 else found[0]
 
     def _listed(self, outputs: Any) -> Any:
