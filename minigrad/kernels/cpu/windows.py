@@ -51,7 +51,8 @@ FEWEST = 4
 @kernel(inner=True)
 def block_of(x: Pointer, channels: int) -> int:
     """Return after how many elements a channel is in the same lane again."""
-    return lanes(x) if lanes(x) % channels == 0 else lanes(x) * channels
+    one: int = lanes(x)
+    return one if one % channels == 0 else one * channels
 
 
 @kernel(inner=True)
