@@ -137,14 +137,25 @@ def register(operation: str, backend: str, fn: Callable[..., Any]) -> None:
 
 def lookup(operation: str, *arrays: Array | None) -> Callable[..., Any]:
     """Return the function for these arrays on the current backend."""
-    dtype = _common_dtype(operation, arrays)
-    backend = _backend.get() if dtype in _COMPILED else "reference"
+    backend = _backend.get()
+    dtype = arrays[0].dtype if arrays[0] is not None else None
+    usual = dtype in _COMPILED and backend != "cuda"
     for array in arrays:
-        if type(array) is not np.ndarray and array is not None:
-            return _elsewhere(operation, backend, arrays)
-    return (
-        _entry(operation, backend) if backend != "cuda" else _elsewhere(operation, backend, arrays)
-    )
+        if array is not None and (type(array) is not np.ndarray or array.dtype is not dtype):
+            usual = False
+    return _entry(operation, backend) if usual else _lookup(operation, backend, arrays)
+
+
+def _lookup(
+    operation: str, backend: Backend, arrays: tuple[Array | None, ...]
+) -> Callable[..., Any]:
+    """Do what `lookup` does, for any arrays."""
+    if _common_dtype(operation, arrays) not in _COMPILED:
+        backend = "reference"
+    elsewhere = any(type(array) is not np.ndarray for array in arrays if array is not None)
+    if elsewhere or backend == "cuda":
+        return _elsewhere(operation, backend, arrays)
+    return _entry(operation, backend)
 
 
 def _entry(operation: str, backend: Backend) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -261,7 +260,9 @@ class Weights:
     # ------------------------------------------------------------------ parts
 
     def _parameters(self) -> list[Parameter]:
-        return _once(part for part in _members(vars(self).values()) if isinstance(part, Parameter))
+        parameters: list[Parameter] = []
+        _collect(vars(self).values(), parameters, [])
+        return _once(parameters)
 
     def _tree(self, into_frozen: bool = True) -> list[Weights]:
         """Return this layer and all layers inside it, each one once, from the outside in."""
@@ -277,37 +278,37 @@ class Weights:
                 continue
             parameters: list[Parameter] = []
             inner: list[Weights] = []
-            for part in _members(vars(layer).values()):
-                if isinstance(part, Parameter):
-                    parameters.append(part)
-                else:
-                    inner.append(part)
+            _collect(vars(layer).values(), parameters, inner)
             found[id(layer)] = layer, _once(parameters)
             waiting += reversed(inner)
         return list(found.values())
 
 
-def _members(parts: Iterable[Any]) -> list[Parameter | Weights]:
-    """Return the parameters and layers in nested dicts, lists and tuples: a step's hottest loop."""
-    found: list[Parameter | Weights] = []
+class _Kinds(dict[type, type | None]):
+    """How to treat a type: Parameter or Weights (a member), dict, list, or None (no members)."""
+
+    def __missing__(self, which: type) -> type | None:
+        kinds = (Parameter, Weights, dict, list, tuple)
+        found = next((kind for kind in kinds if issubclass(which, kind)), None)
+        self[which] = list if found is tuple else found
+        return self[which]
+
+
+_kinds = _Kinds()
+
+
+def _collect(parts: Iterable[Any], own: list[Parameter], inner: list[Weights]) -> None:
+    """Find parameters and layers in nested dicts, lists and tuples: a step's hottest loop."""
     for part in parts:
-        if part is None or part is True or part is False:  # most attributes
+        kind = _kinds[type(part)]
+        if kind is None:  # most attributes
             continue
-        of: Any = type(part)  # for mypy, which takes no class for a dictionary key
-        kind = _kind(of)
         if kind is Parameter:
-            found.append(part)
-        elif kind is not None and part:
-            found += _members(part.values() if kind is dict else part)
-    return found
-
-
-@functools.lru_cache(maxsize=1024)
-def _kind(which: type) -> type | None:
-    """Return how `_members` treats a type: Parameter (a member), dict, list, or None (neither)."""
-    if issubclass(which, (Parameter, Weights)):
-        return Parameter
-    return dict if issubclass(which, dict) else list if issubclass(which, (list, tuple)) else None
+            own.append(part)
+        elif kind is Weights:
+            inner.append(part)
+        elif part:
+            _collect(part.values() if kind is dict else part, own, inner)
 
 
 def _once(parameters: Iterable[Parameter]) -> list[Parameter]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minigrad import optimizers
 from minigrad._brief import brief
 from minigrad._validate import number
-from minigrad.layers import Layer
+from minigrad.layers import Layer, Parameter
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
 from minigrad.models.metrics import Metrics
@@ -101,10 +101,10 @@ class Compiled(Layer):
         self.optimizer, self.loss, self.loss_weight = chosen, aim, factor
         self.stop_training = False
 
-    def _check_optimizer(self) -> None:
+    def _check_optimizer(self, weights: Sequence[Parameter]) -> None:
         """Raise ValueError if the optimizer has updated weights before, but none of this model."""
         known = set(map(id, self.optimizer.parameters))
-        if known and known.isdisjoint(map(id, self.weights)):
+        if known and known.isdisjoint(map(id, weights)):
             raise ValueError(
                 f"The optimizer of the model '{self.name}' has trained another model: what it "
                 f"keeps belongs to that one's weights. Make a new optimizer for each model. "

@@ -99,10 +99,14 @@ class Steps(Compiled):
 
     def _train_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         """Update the weights once; if anything goes wrong, no weight has changed."""
-        if not self.built:
+        if self.built:
+            weights = self.weights
+            self._check_optimizer(weights)
+        else:
             with no_grad():
                 self._predicted(x[:1])
-        before = [(each, "_data", each.data) for each in self.weights]
+            weights = self.weights
+        before = [(each, "_data", each.data) for each in weights]
         calls = self.optimizer.calls
         try:
             outputs = self._outputs(x, training=True)

@@ -138,7 +138,7 @@ class Trainer(Steps):
         sample = data.sample
         weigh(sample.batch)  # finds targets that are no classes before the first step
         checks.rehearse(self, sample, metrics)
-        self._check_optimizer()
+        self._check_optimizer(self.weights)
         if validation is not None:
             checks.rehearse(self, validation.sample, metrics, "validation ")
         if not self.trainable_weights:
@@ -309,8 +309,6 @@ class Trainer(Steps):
         metrics = self._compiled("train_on_batch")
         data = Data.of(x, y, sample_weight, ports=self._ports)
         batch = class_weighting(class_weight)(data.batch)
-        if self.built:
-            self._check_optimizer()
         if reset_metrics:
             metrics.reset_state()
         self._train_step(*batch, metrics)

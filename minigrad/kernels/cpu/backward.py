@@ -119,15 +119,19 @@ def separable_backward(
             if times > 1:
                 d_images = sum_repeated(d_images, times)
             from_last(d_images, data_format, dx[first:last])
-    total = sums[0] if plan.chunks == 1 else add_chunks(sums[:, : plan.bounds[2]])
-    d_pointwise, d_bias, d_depthwise = np.split(total[: plan.bounds[2]], plan.bounds[:2])
-    d_matrix = d_pointwise.reshape(multiplier, channels, filters).transpose(1, 0, 2)
-    d_kernel = total_of_kernel_grads(d_depthwise[np.newaxis], geometry, channels, multiplier)
+    end_of_matrix, end_of_bias, end = plan.bounds
+    total = sums[0] if plan.chunks == 1 else add_chunks(sums[:, :end])
+    d_matrix = total[:end_of_matrix]
+    if multiplier > 1:
+        by_planes = d_matrix.reshape(multiplier, channels, filters)
+        d_matrix = np.ascontiguousarray(by_planes.transpose(1, 0, 2))
+    repeated_grad = total[np.newaxis, end_of_bias:end]
+    d_kernel = total_of_kernel_grads(repeated_grad, geometry, channels, multiplier)
     return (
         dx if need_dx else None,
         d_kernel.reshape(kernel_shape),
-        np.ascontiguousarray(d_matrix).reshape(pointwise_kernel.shape),
-        d_bias.copy() if use_bias else None,
+        d_matrix.reshape(pointwise_kernel.shape),
+        total[end_of_matrix:end_of_bias].copy() if use_bias else None,
     )
 
 

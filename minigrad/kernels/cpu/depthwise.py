@@ -119,9 +119,13 @@ def total_of_kernel_grads(
 ) -> Array:
     """Add up repeated kernel gradients, (bands, M kh kw repeats C) -> (kh, kw, C, M)."""
     taps = multiplier * geometry.taps
-    repeated = sums.reshape(len(sums), taps, sums.shape[1] // max(1, taps * channels), channels)
-    total = repeated.sum(axis=(0, 2)).reshape(multiplier, *geometry.kernel_size, channels)
-    return np.ascontiguousarray(total.transpose(1, 2, 3, 0))
+    if sums.size > taps * channels:
+        repeats = sums.shape[1] // max(1, taps * channels)
+        sums = sums.reshape(len(sums), taps, repeats, channels).sum(axis=(0, 2))
+    if multiplier == 1:
+        return sums.reshape(*geometry.kernel_size, channels, 1)
+    by_planes = sums.reshape(multiplier, *geometry.kernel_size, channels)
+    return np.ascontiguousarray(by_planes.transpose(1, 2, 3, 0))
 
 
 def _repeated(kernel: Array, size: int, sizes: Numbers) -> Array:

@@ -24,7 +24,6 @@ Waiting
 from __future__ import annotations
 
 import functools
-import operator
 import os
 import threading
 from collections.abc import Callable
@@ -32,6 +31,7 @@ from typing import Any, Generic, Literal, ParamSpec, TypeVar, TypeVarTuple, over
 
 import numba
 import numpy as np
+from numba import _dispatcher
 from numba.core import cgutils
 
 from minigrad.kernels.cpu import notice
@@ -73,7 +73,7 @@ APART = 8
 
 _numba: Any = numba  # much of it has no type hints
 _cgutils: Any = cgutils
-_kind = operator.attrgetter("dtype", "ndim")  # of an array; in a loop that runs in C
+_kinds: Callable[[Any], bytes] = _dispatcher.compute_fingerprint  # by what numba tells types apart
 prange: Any = numba.prange
 DISABLE_JIT = bool(_numba.config.DISABLE_JIT)
 
@@ -142,7 +142,7 @@ class ParallelKernel(Generic[*Ts]):
         functools.update_wrapper(self, task)
         self.__name__ = task.__name__
         self._task = _compile(task, **_NO_WRAPPERS)
-        self._addresses: dict[tuple[object, ...], int] = {}
+        self._addresses: dict[bytes, int] = {}
 
     def __call__(self, tasks: int, work: int, *args: *Ts) -> None:
         """Run tasks 0 ... tasks - 1. Which of them runs first is not defined."""
@@ -150,10 +150,7 @@ class ParallelKernel(Generic[*Ts]):
             for number in range(tasks):
                 self._task(number, *args)
             return
-        try:
-            kinds: tuple[object, ...] = tuple(map(_kind, args))
-        except AttributeError:  # numbers are among them
-            kinds = tuple([_kind(a) if isinstance(a, np.ndarray) else type(a) for a in args])
+        kinds = _kinds(args)
         address = self._addresses.get(kinds)
         if address is None:
             address = self._addresses[kinds] = self._compile(args)

@@ -140,7 +140,7 @@ def read_only(x: Array) -> Array:
 def flat(x: Array) -> Array:
     """Return a flat read-only view of a C-contiguous array."""
     view = x.reshape(-1)
-    view.setflags(write=False)
+    view.flags.writeable = False
     return view
 
 

@@ -39,6 +39,8 @@ MANY_PIXELS = 2048
 SHORT = 16
 LARGE_OUTPUT = 1 << 23
 """Bytes from which an output is not kept in the caches: the next layer would not find it there."""
+TILED = 8
+"""Multiply-adds in register tiles that take as long as a unit of other work: `jit.SPREAD_FROM`."""
 SMALL_MATRIX = 4096
 """Bytes of Q up to which it is not packed: it stays in the nearest cache anyway."""
 CONFLICT = 4096
@@ -54,7 +56,7 @@ class Plan(NamedTuple):
     shape: tuple[int, int, int, int]
     """Of the output, channels last."""
     work: int
-    """Multiply-adds."""
+    """How long it takes, in units of `jit.SPREAD_FROM`."""
     wide: int
     """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
     panels: int
@@ -105,7 +107,7 @@ def separable_plan(
     zeros.setflags(write=False)
     return Plan(
         shape=(batch, height, width, filters),
-        work=work,
+        work=work // TILED,
         wide=wide,
         panels=panels,
         packed=0 if as_it_is else panels * 2 * lanes * features,
@@ -131,7 +133,7 @@ class BackwardPlan(NamedTuple):
     """The cut of a separable convolution's gradients: chunks of rows times blocks of channels."""
 
     work: int
-    """Multiply-adds of a group."""
+    """How long a group takes, in units of `jit.SPREAD_FROM`."""
     chunks: int
     blocks: int
     panels_at: int
@@ -206,7 +208,7 @@ def backward_plan(
     zeros.setflags(write=False)
     bounds = [(first, min(batch, first + group)) for first in range(0, max(1, batch), group)]
     return BackwardPlan(
-        work=work,
+        work=work // TILED,
         chunks=chunks,
         blocks=blocks,
         panels_at=panels_at,
@@ -223,7 +225,7 @@ class ProductPlan(NamedTuple):
     """The cut of a pointwise convolution."""
 
     work: int
-    """Multiply-adds."""
+    """How long it takes, in units of `jit.SPREAD_FROM`."""
     panels: int
     packed: int
     runs: int
@@ -270,7 +272,7 @@ def pointwise_plan(
     sizes.setflags(write=False)
     zeros.setflags(write=False)
     return ProductPlan(
-        work=work,
+        work=work // TILED,
         panels=panels,
         packed=panels * 2 * lanes * depth,
         runs=runs,
