@@ -266,10 +266,10 @@ def _rest(shape: Shape, axes: tuple[int, ...]) -> Shape:
 def _parameter(name: str, value: Any, x: Tensor, rest: Shape) -> Tensor | None:
     if value is None:
         return None
-    value = constant(value, x)
-    if value.shape != rest:
+    tensor = constant(value, x)
+    if tensor.shape != rest:
         raise ValueError(
             f"{name} must have the shape of x without the normalized axes, {rest}. "
-            f"Received: shape={value.shape}"
+            f"Received: shape={tensor.shape}"
         )
-    return value
+    return tensor
