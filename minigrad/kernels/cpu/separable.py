@@ -57,14 +57,13 @@ def separable_forward(
     plan = separable_plan(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
-    kernels = empty(plan.panels_at + plan.packed, x.dtype)
+    kernels, y = empty(plan.panels_at + plan.packed, x.dtype), empty(plan.shape, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
     depthwise, pointwise = planes_first(depthwise_kernel, pointwise_kernel)
     _pack(
-        plan.panels, plan.packed, depthwise, pointwise, zeros, zeros,
+        plan.panels, 8 * plan.packed, depthwise, pointwise, zeros, zeros,
         kernels, kernels, kernels, sizes,
     )  # fmt: skip
-    y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), flat(kernels), zeros if bias is None else flat(bias), zeros,
