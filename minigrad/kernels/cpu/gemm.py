@@ -11,7 +11,8 @@ last one filled up with zeros. A panel is read once per tile, from the nearest c
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.prefetch import TO_WRITE, prefetch
+from minigrad.kernels.cpu.memory import LINE
+from minigrad.kernels.cpu.prefetch import TO_READ, TO_WRITE, prefetch
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
@@ -76,24 +77,30 @@ def multiply(
     bias: Pointer,
     out: Pointer,
     ldo: int,
-    stream: bool = False,
-    relu: bool = False,
+    stream: bool,
+    relu: bool,
+    ahead: Pointer,
+    size: int,
 ) -> None:
     """Compute out = a b + bias, with row steps lda and ldo, and b packed.
 
     Where `stream` is true, whole tiles go past the caches into memory: see `simd.streams`. Where
-    `relu` is true, negative elements become 0 on their way.
+    `relu` is true, negative elements become 0 on their way. Meanwhile, `size` elements from `ahead`
+    on come into the second-level cache: the arithmetic leaves the memory idle.
     """
-    width = 2 * lanes(a)
+    width, line = 2 * lanes(a), lanes(a) * LINE // VECTOR_BYTES
     pieces = max(1, (depth + DEPTH - 1) // DEPTH)  # without depth, there is still the bias
+    tiles = max(1, rows // TALL * pieces * ((columns + width - 1) // width))
+    lines = (size // line + tiles - 1) // tiles  # to ask for with each tile
     for j in range(0, columns, width):
         for piece in range(pieces):
             start, end = piece * depth // pieces, (piece + 1) * depth // pieces
             _product(
                 at(a, start), 1, lda, rows, end - start, at(packed, j * depth + start * width),
                 width, columns - j, at(bias, j), piece == 0, at(out, j), ldo,
-                stream and pieces == 1, relu and end == depth,
+                stream and pieces == 1, relu and end == depth, ahead, lines,
             )  # fmt: skip
+            ahead = at(ahead, rows // TALL * lines * line)
 
 
 @kernel(inner=True)
@@ -113,7 +120,8 @@ def add_transposed_product(
         for j in range(0, columns, 2 * lanes(a)):
             _product(
                 at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
-                at(b, start * ldb + j), ldb, columns - j, b, False, at(out, j), ldo, False, False,
+                at(b, start * ldb + j), ldb, columns - j, b, False, at(out, j), ldo,
+                False, False, b, 0,
             )  # fmt: skip
 
 
@@ -133,6 +141,8 @@ def _product(
     ldo: int,
     stream: bool,
     relu: bool,
+    ahead: Pointer,
+    lines: int,
 ) -> None:
     """Compute a panel of out = a b + bias, or of out += a b where `begin` is false.
 
@@ -144,20 +154,20 @@ def _product(
     single = rows - rows % TALL % 4
     if columns >= 2 * one:
         _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None)  # fmt: skip
+               bias, begin, out, ldo, stream, relu, None, ahead, lines)  # fmt: skip
         _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None)  # fmt: skip
+               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
         _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None)  # fmt: skip
+               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
         return
     for v in range(0, columns, one):
         n = columns - v
         _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, lines)  # fmt: skip
         _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
         _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
 
 
 @kernel(inner=True)
@@ -179,9 +189,14 @@ def _tiles(
     stream: bool,
     relu: bool,
     n: int | None,
+    ahead: Pointer,
+    lines: int,
 ) -> None:
     """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
     for i in range(first, last, height):
+        for line in range(lines):
+            prefetch(ahead, line * (lanes(a) * LINE // VECTOR_BYTES), TO_READ)
+        ahead = at(ahead, lines * (lanes(a) * LINE // VECTOR_BYTES))
         tile = zero_tile(shape, a)
         if begin:
             tile = repeat_row(shape, bias, 0, n)

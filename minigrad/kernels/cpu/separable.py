@@ -111,9 +111,14 @@ def _forward_run(
     features_of_pixels(
         pointer(x), pointer(kernels), t, row, first, count, sizes, channels, multiplier
     )
+    # What the next run is the first to see.
+    after = (first + count) // sizes[3]
+    place = after // sizes[2] * sizes[0] + after % sizes[2] * sizes[6] - sizes[10]
+    place = (place + (sizes[4] - 1) * sizes[8]) * sizes[1] + (first + count) % sizes[3] * sizes[7]
     multiply(
         t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters,
         pointer(bias), at(pointer(y), first * filters), filters, large, sizes[25] != 0,
+        at(pointer(x), place * channels), count * sizes[6] * sizes[7] * channels,
     )  # fmt: skip
     if large:
         drain()
