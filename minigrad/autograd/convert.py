@@ -41,6 +41,8 @@ def as_array(data: Any, dtype: Any) -> Any:
         try:
             array = np.array(data, dtype=dtype)
         except (ValueError, TypeError):
+            if hasattr(data, "__array__"):  # which knows better
+                raise
             raise TypeError(
                 f"A tensor needs a rectangular array of numbers. Received: {brief(data)}"
             ) from None

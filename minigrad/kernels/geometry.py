@@ -68,6 +68,7 @@ class ConvGeometry:
     output_size: tuple[int, int]
     data_format: DataFormat = "channels_last"
     numbers: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         (top, _), (left, _) = self.pads
@@ -75,6 +76,10 @@ class ConvGeometry:
         numbers = np.array([*sizes, self.dilation_rate, (top, left)], dtype=np.int64).ravel()
         numbers.setflags(write=False)
         object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "_hash", hash((sizes, self.dilation_rate, self.pads)))
+
+    def __hash__(self) -> int:
+        return self._hash  # geometries are looked up again and again
 
     @property
     def taps(self) -> int:

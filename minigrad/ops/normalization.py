@@ -69,13 +69,14 @@ def _fused(
     layout = _layout(x.shape, axes)
     if relu is not None and not g.flags.c_contiguous:
         g, spare = where_positive(g, relu), True
-    if layout is not None and compiled(x, g):
+    if layout is not None and compiled(x, g, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         factor = None if gamma is None else gamma.reshape(-1)
         offset = None
         if relu is not None:
             offset = np.zeros(average.size, x.dtype) if beta is None else beta.reshape(-1)
+        spare = spare and g.flags.c_contiguous
         parts = normalization.gradients(
             g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0], offset, spare
         )
@@ -106,7 +107,7 @@ def _forward(
     """Return the result on arrays, and what its derivatives take from here."""
     scale = 1.0 / np.sqrt(variance + epsilon)
     layout = _layout(x.shape, axes)
-    if layout is not None and compiled(x):
+    if layout is not None and compiled(x, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         factor = scale if gamma is None else scale * gamma
@@ -238,7 +239,7 @@ def _moments(x: Any, axes: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Any,
     if not count(x.shape, axes):
         return (np.zeros(kept, x.dtype, like=x),) * 2
     layout = _layout(x.shape, axes)
-    if layout is not None and compiled(x):
+    if layout is not None and compiled(x, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         average, variance = normalization.moments(x, layout)

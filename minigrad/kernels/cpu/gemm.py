@@ -81,14 +81,19 @@ def multiply(
     relu: bool,
     ahead: Pointer,
     size: int,
+    step: int = 0,
+    panel: int = 0,
 ) -> None:
     """Compute out = a b + bias, with row steps lda and ldo, and b packed.
 
-    Where `stream` is true, whole tiles go past the caches into memory: see `simd.streams`. Where
-    `relu` is true, negative elements become 0 on their way. Meanwhile, `size` elements from `ahead`
-    on come into the second-level cache: the arithmetic leaves the memory idle.
+    Or with b as it is, where `step` and `panel` say how many elements lie from row to row and from
+    panel to panel. Where `stream` is true, whole tiles go past the caches into memory: see
+    `simd.streams`. Where `relu` is true, negative elements become 0 on their way. Meanwhile, `size`
+    elements from `ahead` on come into the second-level cache: arithmetic leaves the memory idle.
     """
     width, line = 2 * lanes(a), lanes(a) * LINE // VECTOR_BYTES
+    if step == 0:
+        step, panel = width, depth * width
     pieces = max(1, (depth + DEPTH - 1) // DEPTH)  # without depth, there is still the bias
     tiles = max(1, rows // TALL * pieces * ((columns + width - 1) // width))
     lines = (size // line + tiles - 1) // tiles  # to ask for with each tile
@@ -96,11 +101,12 @@ def multiply(
         for piece in range(pieces):
             start, end = piece * depth // pieces, (piece + 1) * depth // pieces
             _product(
-                at(a, start), 1, lda, rows, end - start, at(packed, j * depth + start * width),
-                width, columns - j, at(bias, j), piece == 0, at(out, j), ldo,
+                at(a, start), 1, lda, rows, end - start, at(packed, start * step), step,
+                columns - j, at(bias, j), piece == 0, at(out, j), ldo,
                 stream and pieces == 1, relu and end == depth, ahead, lines,
             )  # fmt: skip
             ahead = at(ahead, rows // TALL * lines * line)
+        packed = at(packed, panel)
 
 
 @kernel(inner=True)

@@ -33,11 +33,13 @@ from minigrad.kernels.cpu.layout import (
 )
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
-from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["planes_first", "separable_forward"]
+
+PACKING = 8
+"""Multiply-adds that take as long as moving an element of Q to its panel."""
 
 
 def separable_forward(
@@ -57,16 +59,17 @@ def separable_forward(
     plan = separable_plan(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
-    kernels, y = empty(plan.panels_at + plan.packed, x.dtype), empty(plan.shape, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
-    depthwise, pointwise = planes_first(depthwise_kernel, pointwise_kernel)
-    _pack(
-        plan.panels, 8 * plan.packed, depthwise, pointwise, zeros, zeros,
-        kernels, kernels, kernels, sizes,
-    )  # fmt: skip
+    y = empty(plan.shape, x.dtype)
+    depthwise, matrix = planes_first(depthwise_kernel, pointwise_kernel)
+    if plan.packed > 0:
+        panels = empty(plan.packed, x.dtype)
+        work = PACKING * plan.packed
+        _pack(plan.panels, work, matrix, zeros, zeros, zeros, panels, panels, panels, sizes)
+        matrix = flat(panels)
     out = y.reshape(-1)
     _forward_run(
-        plan.runs, plan.work, flat(x), flat(kernels), zeros if bias is None else flat(bias), zeros,
+        plan.runs, plan.work, flat(x), depthwise, zeros if bias is None else flat(bias), matrix,
         out, out, out, sizes,
     )  # fmt: skip
     return from_last(y, geometry.data_format)
@@ -83,23 +86,17 @@ def planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
 
 @kernel(parallel=True)
 def _pack(
-    panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
-    kernels: Array, _v: Array, _w: Array, sizes: Numbers,
+    panel: int, matrix: Array, _b: Array, _c: Array, _d: Array,
+    panels: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Pack one panel of the pointwise kernel; task 0 repeats the depthwise one, too."""
-    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
-    if panel == 0:
-        taps = multiplier * sizes[4] * sizes[5]
-        repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
-    pack_panel(
-        pointer(pointwise), filters, 1, channels * multiplier, filters, panel,
-        at(pointer(kernels), sizes[26]),
-    )  # fmt: skip
+    """Pack one panel of the pointwise kernel."""
+    filters, depth = sizes[14], sizes[12] * sizes[13]
+    pack_panel(pointer(matrix), filters, 1, depth, filters, panel, pointer(panels))
 
 
 @kernel(parallel=True)
 def _forward_run(
-    number: int, x: Array, kernels: Array, bias: Array, _d: Array,
+    number: int, x: Array, depthwise: Array, bias: Array, matrix: Array,
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
@@ -109,16 +106,17 @@ def _forward_run(
     scratch = np.empty(count * row, x.dtype)
     t = pointer(scratch)
     features_of_pixels(
-        pointer(x), pointer(kernels), t, row, first, count, sizes, channels, multiplier
+        pointer(x), pointer(depthwise), t, row, first, count, sizes, channels, multiplier
     )
     # What the next run is the first to see.
     after = (first + count) // sizes[3]
     place = after // sizes[2] * sizes[0] + after % sizes[2] * sizes[6] - sizes[10]
     place = (place + (sizes[4] - 1) * sizes[8]) * sizes[1] + (first + count) % sizes[3] * sizes[7]
     multiply(
-        t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters,
+        t, row, count, channels * multiplier, pointer(matrix), filters,
         pointer(bias), at(pointer(y), first * filters), filters, large, sizes[25] != 0,
         at(pointer(x), place * channels), count * sizes[6] * sizes[7] * channels,
+        sizes[17], sizes[18],
     )  # fmt: skip
     if large:
         drain()
