@@ -74,7 +74,8 @@ class Trainer(Steps):
         epochs : int
             The number of the epoch to stop before.
         verbose : "auto", 0, 1 or 2
-            Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal, else 2.
+            Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal and in a
+            notebook, else 2.
         callbacks : list of Callback, optional
             Called while training.
         validation_data : tuple of arrays, or source of batches, optional
