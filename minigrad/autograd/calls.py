@@ -6,6 +6,7 @@ forms, without its loops: recording an operation is what a training step does mo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad.autograd.graph import Leaf, Node, number, recording
 from minigrad.autograd.tensor import Tensor, constant, wrap
 from minigrad.autograd.watching import show, watchers
@@ -26,6 +28,7 @@ _NO_PARAMS: dict[str, Any] = {}
 _MISSING: Any = object()
 _ndarray: Any = np.ndarray
 _new = object.__new__
+_PLAIN = {bool, int, float, np.ndarray}
 
 
 def _array(value: Any, keeps: bool) -> Any:
@@ -42,7 +45,7 @@ def _array(value: Any, keeps: bool) -> Any:
     if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         return constant(value)._data
     raise TypeError(
-        f"Expected a tensor, an array or a number. Received: {type(value).__name__} {value!r}"
+        f"Expected a tensor, an array or a number. Received: {type(value).__name__} {brief(value)}"
     )
 
 
@@ -90,10 +93,33 @@ def _together(op: Primitive, args: Sequence[Any], arrays: Sequence[Any]) -> list
     NumPy arrays and lists go where the tensors are. Tensors are moved by who made them.
     """
     if len({devices.device_of(array) for array in arrays if devices.is_array(array)}) < 2:
+        _explain(op, args)
         raise
     devices.check_same(op.name, *[arg.data for arg in args if isinstance(arg, Tensor)])
     home = next(arg.device for arg in args if isinstance(arg, Tensor))
     return [devices.to_device(x, home) if devices.is_array(x) else x for x in arrays]
+
+
+def _explain(op: Primitive, args: Sequence[Any]) -> None:
+    """Raise TypeError if a forward has failed for an argument that holds no numbers, or wrong ones.
+
+    Nobody asks before: NumPy notices as well, if in words that are hard to understand.
+    """
+    failure, dtypes = sys.exception(), []
+    for place, arg in enumerate(args):
+        optional = arg is None and op.vjps and not op.broadcasts
+        if optional or (op.vjps and not op.differentiable(place)):
+            continue
+        try:
+            dtypes.append(constant(arg).dtype)
+        except TypeError:
+            raise TypeError(
+                f"{op.name}() needs tensors, arrays or numbers. "
+                f"Received: {op.names[0 if op.variadic else place]}={brief(arg)}"
+            ) from None
+    if isinstance(failure, TypeError) and any(dtype.kind in "bc" for dtype in dtypes):
+        names = ", ".join(map(str, dtypes))
+        raise TypeError(f"{op.name}() is not defined for this type. Received: {names}") from failure
 
 
 def unary(op: Primitive) -> Callable[..., Tensor]:
@@ -106,7 +132,11 @@ def unary(op: Primitive) -> Callable[..., Tensor]:
             x = constant(x)
         data = x._data
         parent = x._node
-        out = forward(data)
+        try:
+            out = forward(data)
+        except TypeError:
+            _explain(op, (x,))
+            raise
         if watchers:
             show(op.name, out)
         if type(out) is _ndarray:
@@ -256,7 +286,12 @@ def untracked(op: Primitive) -> Callable[..., Tensor]:
     forward = op.forward
 
     def call(*args: Any, **params: Any) -> Tensor:
-        arrays = [arg._data if isinstance(arg, Tensor) else arg for arg in args]
+        arrays = [
+            arg._data
+            if isinstance(arg, Tensor)
+            else (arg if type(arg) in _PLAIN else constant(arg)._data)
+            for arg in args
+        ]
         try:
             out = forward(*arrays, **params)
         except Exception:

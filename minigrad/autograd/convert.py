@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import config
+from minigrad._brief import brief
 from minigrad.autograd.graph import recording
 from minigrad.kernels import devices
 
@@ -26,7 +27,7 @@ def as_array(data: Any, dtype: Any) -> Any:
     What is on a device stays there.
     """
     if dtype is not None:
-        dtype = np.dtype(dtype).newbyteorder("=")
+        dtype = number_type(dtype)
     if hasattr(data, "_on_host"):
         data = data._data
     if isinstance(data, (np.ndarray, np.generic)):
@@ -39,8 +40,12 @@ def as_array(data: Any, dtype: Any) -> Any:
             data = _hosted(data)
         try:
             array = np.array(data, dtype=dtype)
-        except (ValueError, TypeError) as error:
-            raise TypeError(f"A tensor needs a rectangular array of numbers. {error}") from None
+        except (ValueError, TypeError):
+            if hasattr(data, "__array__"):  # which knows better
+                raise
+            raise TypeError(
+                f"A tensor needs a rectangular array of numbers. Received: {brief(data)}"
+            ) from None
         if dtype is None and array.dtype.kind == "f" and not _holds_arrays(data):
             array = array.astype(config.floatx())
     if array.dtype.kind not in "fiubc":
@@ -48,6 +53,19 @@ def as_array(data: Any, dtype: Any) -> Any:
             f"A tensor needs numbers. Received: {type(data).__name__} of dtype {array.dtype}."
         )
     return array
+
+
+def number_type(dtype: Any) -> np.dtype[Any]:
+    """Return the type of elements that ``dtype`` names, in the machine's byte order."""
+    try:
+        found: np.dtype[Any] = np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError, SyntaxError):
+        found = np.dtype(object)
+    if dtype is None or found.kind not in "fiubc":
+        raise TypeError(
+            f"dtype must be a type of numbers, such as 'float32'. Received: dtype={brief(dtype)}"
+        )
+    return found
 
 
 def _hosted(data: Any) -> Any:

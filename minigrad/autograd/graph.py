@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from minigrad.kernels.choice import compiled
+
 if TYPE_CHECKING:
     from minigrad.autograd.primitive import Primitive
     from minigrad.autograd.tensor import Tensor
@@ -223,11 +225,22 @@ def seal(gradient: Tensor) -> Tensor:
 
 
 def _sum(before: Tensor, part: Tensor) -> Tensor:
-    """Return the sum of two parts of a gradient, in place of the first where that is possible."""
-    if spare(before._data) and before._data.dtype == part._data.dtype:
-        before._data += part._data
-        return before
+    """Return the sum of two parts of a gradient, in place of one of them where that is possible."""
+    for total, other in ((before, part), (part, before)):
+        if spare(total._data) and total._data.dtype == other._data.dtype:
+            _add_to(total._data, other._data)
+            return total
     return before + part
+
+
+def _add_to(total: Any, part: Any) -> None:
+    """Add an array to another one, in its place."""
+    if compiled(total, part):
+        from minigrad.kernels.cpu import elementwise  # imported when it is needed
+
+        elementwise.add_to(total, part)
+    else:
+        total += part
 
 
 def accumulate(where: Node | Leaf, gradient: Tensor) -> None:

@@ -5,6 +5,7 @@ A compiled kernel does not look at array bounds, so an array of the wrong shape 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,12 +18,14 @@ __all__ = [
     "check_kernel",
     "check_output",
     "check_pointwise",
+    "check_separable",
     "expect",
     "plain",
     "plain_or_none",
 ]
 
 Array: TypeAlias = NDArray[Any]
+Shape: TypeAlias = tuple[int, ...]
 
 
 def plain(array: Array) -> Array:
@@ -30,8 +33,10 @@ def plain(array: Array) -> Array:
 
     A subclass of ndarray becomes an ndarray. Nothing is copied where nothing needs to change.
     """
-    if type(array) is np.ndarray and array.flags.c_contiguous and array.flags.aligned:
-        return array
+    if type(array) is np.ndarray:
+        flags = array.flags
+        if flags.c_contiguous and flags.aligned:
+            return array
     if not isinstance(array, np.ndarray):
         return np.ascontiguousarray(array, like=array)  # on a GPU, where memory is aligned
     return np.array(array, order="C", subok=False)
@@ -48,42 +53,61 @@ def expect(name: str, what: str, received: object, expected: object) -> None:
         raise ValueError(f"Expected {name} with {what} {expected}. Received: {received}")
 
 
-def check_input(x: Array, geometry: ConvGeometry) -> tuple[int, int, int]:
+def check_input(x: Shape, geometry: ConvGeometry) -> tuple[int, int, int]:
     """Check an image batch at the input of a window; return (N, C, pixels per image)."""
-    batch, height, width, channels = split_shape(x.shape, geometry.data_format)
+    batch, height, width, channels = split_shape(x, geometry.data_format)
     if (height, width) != geometry.input_size:
         expect("x", "height and width", (height, width), geometry.input_size)
     return batch, channels, height * width
 
 
 def check_output(
-    dy: Array, geometry: ConvGeometry, batch: int | None, channels: int | None
+    dy: Shape, geometry: ConvGeometry, batch: int | None, channels: int | None
 ) -> None:
     """Check an image batch at the output of a window."""
-    received = split_shape(dy.shape, geometry.data_format)
+    received = split_shape(dy, geometry.data_format)
     expected = (
         received[0] if batch is None else batch,
         *geometry.output_size,
         received[3] if channels is None else channels,
     )
     if received != expected:
-        expect("dy", "shape", dy.shape, join_shape(*expected, geometry.data_format))
+        expect("dy", "shape", dy, join_shape(*expected, geometry.data_format))
 
 
-def check_kernel(kernel: Array, geometry: ConvGeometry, channels: int | None) -> None:
+def check_kernel(kernel: Shape, geometry: ConvGeometry, channels: int | None) -> None:
     """Check a depthwise kernel, (kh, kw, C, M)."""
-    if kernel.ndim != 4 or kernel.shape[:2] != geometry.kernel_size:
+    if len(kernel) != 4 or kernel[:2] != geometry.kernel_size:
         kh, kw = geometry.kernel_size
-        expect("a depthwise kernel", "shape", kernel.shape, f"({kh}, {kw}, C, M)")
-    if channels is not None and kernel.shape[2] != channels:
-        expect("a depthwise kernel", "C =", kernel.shape[2], channels)
+        expect("a depthwise kernel", "shape", kernel, f"({kh}, {kw}, C, M)")
+    if channels is not None and kernel[2] != channels:
+        expect("a depthwise kernel", "C =", kernel[2], channels)
 
 
-def check_pointwise(kernel: Array, channels: int | None, bias: Array | None) -> None:
+def check_pointwise(kernel: Shape, channels: int | None, bias: Shape | None) -> None:
     """Check a pointwise kernel, (1, 1, K, F), and its bias, (F,)."""
-    if kernel.ndim != 4 or kernel.shape[:2] != (1, 1):
-        expect("a pointwise kernel", "shape", kernel.shape, "(1, 1, K, F)")
-    if channels is not None and kernel.shape[2] != channels:
-        expect("a pointwise kernel", "K =", kernel.shape[2], channels)
-    if bias is not None and bias.shape != kernel.shape[3:]:
-        expect("a bias", "shape", bias.shape, kernel.shape[3:])
+    if len(kernel) != 4 or kernel[:2] != (1, 1):
+        expect("a pointwise kernel", "shape", kernel, "(1, 1, K, F)")
+    if channels is not None and kernel[2] != channels:
+        expect("a pointwise kernel", "K =", kernel[2], channels)
+    if bias is not None and bias != kernel[3:]:
+        expect("a bias", "shape", bias, kernel[3:])
+
+
+@lru_cache(maxsize=1024)
+def check_separable(
+    geometry: ConvGeometry,
+    x: Shape,
+    depthwise_kernel: Shape,
+    pointwise_kernel: Shape,
+    bias: Shape | None,
+    dy: Shape | None = None,
+    y: Shape | None = None,
+) -> None:
+    """Check all shapes of a separable convolution; those that fit are remembered."""
+    batch, channels, _ = check_input(x, geometry)
+    check_kernel(depthwise_kernel, geometry, channels)
+    check_pointwise(pointwise_kernel, channels * depthwise_kernel[3], bias)
+    for output in (dy, y):
+        if output is not None:
+            check_output(output, geometry, batch, pointwise_kernel[3])

@@ -20,14 +20,19 @@ LARGE = 1 << 14
 """Elements from which a compiled kernel is quicker than NumPy, the way there included."""
 
 
-def compiled(*arrays: Any) -> bool:
+def compiled(*arrays: Any, strided: bool = False) -> bool:
     """Whether a compiled kernel may and should take arrays of one size and dtype.
+
+    Arrays that are not contiguous are for NumPy, unless they are to be copied: ``strided`` is for
+    sums, which would have other last bits there.
 
     Examples
     --------
     >>> x = np.zeros(1 << 20, np.float32)
     >>> compiled(x), compiled(x[:10]), compiled(x[::2]), compiled(x.astype(int))
     (True, False, False, False)
+    >>> compiled(x[::2], strided=True)
+    True
     """
     first = arrays[0]
     if first.size < LARGE or first.dtype not in _FLOATS or current_backend() != "cpu":
@@ -37,10 +42,8 @@ def compiled(*arrays: Any) -> bool:
     if DISABLE_JIT:
         return False
     for array in arrays:
-        if (
-            type(array) is not np.ndarray
-            or array.dtype != first.dtype
-            or not (array.flags.c_contiguous and array.flags.aligned)
-        ):
+        if type(array) is not np.ndarray or array.dtype != first.dtype:
+            return False
+        if not (array.flags.aligned if array.flags.c_contiguous else strided):
             return False
     return True

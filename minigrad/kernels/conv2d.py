@@ -64,7 +64,7 @@ def conv2d_forward(
     array([154.])
     """
     function = lookup("conv2d_forward", x, kernel, bias)
-    _, channels, _ = check_input(x, geometry)
+    _, channels, _ = check_input(x.shape, geometry)
     _check_kernel(kernel, geometry, groups, channels)
     if bias is not None:
         expect("a bias", "shape", bias.shape, kernel.shape[3:])
@@ -95,7 +95,7 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     """
     function = lookup("conv2d_input_grad", dy, kernel)
     _check_kernel(kernel, geometry, groups, None)
-    check_output(dy, geometry, None, kernel.shape[3])
+    check_output(dy.shape, geometry, None, kernel.shape[3])
     return cast(Array, function(plain(dy), plain(kernel), geometry, groups))
 
 
@@ -120,8 +120,8 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int 
         As `conv2d_forward`.
     """
     function = lookup("conv2d_kernel_grad", x, dy)
-    batch, channels, _ = check_input(x, geometry)
-    check_output(dy, geometry, batch, None)
+    batch, channels, _ = check_input(x.shape, geometry)
+    check_output(dy.shape, geometry, batch, None)
     filters = dy.shape[1 if geometry.data_format == "channels_first" else 3]
     remainders = channels % groups, filters % groups
     expect("C and F", f"divisible by {groups}, remainders", remainders, (0, 0))

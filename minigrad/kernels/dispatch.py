@@ -24,6 +24,7 @@ from minigrad.kernels.checks import (
     check_kernel,
     check_output,
     check_pointwise,
+    check_separable,
     expect,
     plain,
     plain_or_none,
@@ -81,8 +82,8 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
            [20., 24.]])
     """
     function = lookup("depthwise_forward", x, kernel)
-    _, channels, _ = check_input(x, geometry)
-    check_kernel(kernel, geometry, channels)
+    _, channels, _ = check_input(x.shape, geometry)
+    check_kernel(kernel.shape, geometry, channels)
     return cast(Array, function(plain(x), plain(kernel), geometry))
 
 
@@ -106,8 +107,8 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
         As `depthwise_forward`.
     """
     function = lookup("depthwise_input_grad", dy, kernel)
-    check_kernel(kernel, geometry, None)
-    check_output(dy, geometry, None, kernel.shape[2] * kernel.shape[3])
+    check_kernel(kernel.shape, geometry, None)
+    check_output(dy.shape, geometry, None, kernel.shape[2] * kernel.shape[3])
     return cast(Array, function(plain(dy), plain(kernel), geometry))
 
 
@@ -133,8 +134,8 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
         As `depthwise_forward`.
     """
     function = lookup("depthwise_kernel_grad", x, dy)
-    batch, channels, _ = check_input(x, geometry)
-    check_output(dy, geometry, batch, channels * multiplier)
+    batch, channels, _ = check_input(x.shape, geometry)
+    check_output(dy.shape, geometry, batch, channels * multiplier)
     return cast(Array, function(plain(x), plain(dy), geometry, multiplier))
 
 
@@ -172,7 +173,11 @@ def pointwise_forward(
     array([[[[21.5,  2.5]]]])
     """
     function = lookup("pointwise_forward", x, kernel, bias)
-    check_pointwise(kernel, split_shape(x.shape, data_format)[3], bias)
+    check_pointwise(
+        kernel.shape,
+        split_shape(x.shape, data_format)[3],
+        None if bias is None else bias.shape,
+    )
     return cast(Array, function(plain(x), plain(kernel), plain_or_none(bias), data_format))
 
 
@@ -196,7 +201,7 @@ def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> A
         As `pointwise_forward`.
     """
     function = lookup("pointwise_input_grad", dy, kernel)
-    check_pointwise(kernel, None, None)
+    check_pointwise(kernel.shape, None, None)
     expect("dy", "channels", split_shape(dy.shape, data_format)[3], kernel.shape[3])
     return cast(Array, function(plain(dy), plain(kernel), data_format))
 
@@ -289,9 +294,13 @@ def separable_forward(
         When the dtypes differ or are not supported.
     """
     function = lookup("separable_forward", x, depthwise_kernel, pointwise_kernel, bias)
-    _, channels, _ = check_input(x, geometry)
-    check_kernel(depthwise_kernel, geometry, channels)
-    check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], bias)
+    check_separable(
+        geometry,
+        x.shape,
+        depthwise_kernel.shape,
+        pointwise_kernel.shape,
+        None if bias is None else bias.shape,
+    )
     fused = {"relu": True} if relu and takes_relu(function) else {}
     y = function(
         plain(x),
@@ -348,13 +357,12 @@ def separable_backward(
         As `separable_forward`.
     """
     function = lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy, relu)
-    batch, channels, _ = check_input(x, geometry)
-    check_kernel(depthwise_kernel, geometry, channels)
-    check_pointwise(pointwise_kernel, channels * depthwise_kernel.shape[3], None)
-    check_output(dy, geometry, batch, pointwise_kernel.shape[3])
+    check_separable(
+        *(geometry, x.shape, depthwise_kernel.shape, pointwise_kernel.shape, None),
+        *(dy.shape, None if relu is None else relu.shape),
+    )
     fused: dict[str, Any] = {}
     if relu is not None:
-        check_output(relu, geometry, batch, pointwise_kernel.shape[3])
         if takes_relu(function):  # it also reads a gradient that broadcasting repeats
             fused = {"relu": plain(relu)}
         else:

@@ -16,6 +16,7 @@ Source: https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import overload
@@ -67,6 +68,7 @@ class ConvGeometry:
     output_size: tuple[int, int]
     data_format: DataFormat = "channels_last"
     numbers: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         (top, _), (left, _) = self.pads
@@ -74,6 +76,10 @@ class ConvGeometry:
         numbers = np.array([*sizes, self.dilation_rate, (top, left)], dtype=np.int64).ravel()
         numbers.setflags(write=False)
         object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "_hash", hash((sizes, self.dilation_rate, self.pads)))
+
+    def __hash__(self) -> int:
+        return self._hash  # geometries are looked up again and again
 
     @property
     def taps(self) -> int:
@@ -122,6 +128,8 @@ def conv_geometry(
     height, width = _validate.pair(input_size, "input_size", minimum=0)
     kernel = _validate.pair(kernel_size, "kernel_size")
     steps = _validate.pair(strides, "strides")
+    if max(steps) > sys.maxsize:
+        raise ValueError(f"The strides are too large. Received: strides={strides}")
     dilation = _validate.pair(dilation_rate, "dilation_rate")
     mode = _validate.padding(padding, explicit=True)
 

@@ -53,7 +53,7 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     if x.dtype.kind == "c":
         raise TypeError(f"Complex numbers have no maximum. Received: dtype={x.dtype}")
     function = lookup("max_pool_forward", x)
-    check_input(x, geometry)
+    check_input(x.shape, geometry)
     return cast("tuple[Array, Array]", function(plain(x), geometry))
 
 
@@ -82,6 +82,6 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     function = lookup("max_pool_backward", dy)
     if argmax.dtype not in (np.int32, np.int64):
         raise TypeError(f"argmax must be int32 or int64. Received: dtype={argmax.dtype}")
-    check_output(dy, geometry, None, None)
+    check_output(dy.shape, geometry, None, None)
     expect("argmax", "shape", argmax.shape, dy.shape)
     return cast(Array, function(plain(dy), plain(argmax), geometry))

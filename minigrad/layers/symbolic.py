@@ -7,13 +7,13 @@ is what ``Model(inputs, outputs)`` does.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from minigrad._brief import brief
 from minigrad.autograd import no_grad
 from minigrad.layers.shapes import Shape
 
@@ -24,6 +24,7 @@ __all__ = [
     "LayerCall",
     "Symbol",
     "holds_symbols",
+    "leaves",
     "map_structure",
     "output_shapes",
     "shapes_on_zeros",
@@ -42,7 +43,7 @@ class Symbol:
     source : LayerCall
         The call that returns it; that of an `InputLayer` for the inputs of a network.
     index : int
-        Which of the outputs of that call it is.
+        Which of the outputs of that call it is, counted through lists and dicts.
 
     Examples
     --------
@@ -91,7 +92,7 @@ class LayerCall:
         None for the call of an `InputLayer`.
     words : dict
         Further keyword arguments of the call.
-    outputs : Symbol or list of Symbol
+    outputs : Symbol, or nested lists and dicts of Symbol
     """
 
     layer: Layer
@@ -108,12 +109,30 @@ def holds_symbols(inputs: Any) -> bool:
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Apply a function to a tensor, or to each one in a list or dict."""
+    """Apply a function to a tensor, or to each one in nested lists and dicts."""
     if isinstance(structure, dict):
-        return {key: function(part) for key, part in structure.items()}
+        return {key: map_structure(function, part) for key, part in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return [function(part) for part in structure]
+        return [map_structure(function, part) for part in structure]
     return function(structure)
+
+
+def leaves(structure: Any, value: Any = None) -> list[Any]:
+    """Return what nested lists and dicts hold, or what stands in these places of `value`.
+
+    Examples
+    --------
+    >>> leaves({"a": 1, "b": [2, 3]}), leaves(["x", "y"], [(None, 3), (None, 4)])
+    ([1, 2, 3], [(None, 3), (None, 4)])
+    """
+    value = structure if value is None else value
+    if isinstance(structure, dict):
+        pairs = [(part, value[key]) for key, part in structure.items()]
+    elif isinstance(structure, (list, tuple)):
+        pairs = list(zip(structure, value, strict=True))
+    else:
+        return [value]
+    return [leaf for part, held in pairs for leaf in leaves(part, held)]
 
 
 def trace(layer: Layer, inputs: Any, words: Mapping[str, Any]) -> Any:
@@ -150,15 +169,16 @@ def trace(layer: Layer, inputs: Any, words: Mapping[str, Any]) -> Any:
         layer.build(shapes)
     call = LayerCall(layer, map_structure(lambda symbol: symbol, inputs), dict(words))
     found = output_shapes(layer, shapes, words)
-    if isinstance(found, dict):
-        raise TypeError(
-            f"A layer that is called on symbols must return a tensor or a list of tensors. "
-            f"Received: layer {brief(layer.name)} returned a dict with the keys {list(found)}"
-        )
-    if isinstance(found, list):
-        call.outputs = [Symbol(shape, layer.dtype, call, i) for i, shape in enumerate(found)]
-    else:
-        call.outputs = Symbol(found, layer.dtype, call, 0)
+    numbers = itertools.count()
+
+    def symbols(shapes: Any) -> Any:
+        if isinstance(shapes, dict):
+            return {key: symbols(shape) for key, shape in shapes.items()}
+        if isinstance(shapes, list):
+            return [symbols(shape) for shape in shapes]
+        return Symbol(shapes, layer.dtype, call, next(numbers))
+
+    call.outputs = symbols(found)
     return call.outputs
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from minigrad import optimizers
 from minigrad._brief import brief
+from minigrad._validate import number
 from minigrad.layers import Layer
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
@@ -20,6 +21,7 @@ class Compiled(Layer):
 
     optimizer: Any = None
     loss: Any = None
+    loss_weight: float = 1.0  # of a single output; `Losses` has those of several
     stop_training: bool = False
     input_names: tuple[str, ...] | None = None  # None: of a class with its own call()
     output_names: tuple[str, ...] | None = None
@@ -48,8 +50,9 @@ class Compiled(Layer):
             accuracy that fits the targets and the outputs: binary, categorical or sparse
             categorical. For several outputs, a list with a list for each one, or a dict of lists
             by name; they are reported as ``out_accuracy`` then, beside ``out_loss``.
-        loss_weights : list or dict of float, optional
-            Factors of the losses of several outputs in their sum, which is what is made small.
+        loss_weights : float, list or dict of float, optional
+            Factors of the losses of several outputs in their sum, which is what is made small; of
+            a single output one number, also in a list, or in a dict by its name.
 
         Raises
         ------
@@ -81,22 +84,32 @@ class Compiled(Layer):
             )
         names = self.output_names or _names_in(loss)
         aim: Any
+        factor: float = 1.0
         if len(names) > 1 and loss is not None:
             aim = Losses(names, loss, loss_weights)
             found = Metrics(metrics, names, aim.value_names)
         else:
+            if for_each(loss_weights):
+                (loss_weights,) = one_each(loss_weights, names, "loss_weights", "numbers")
             if loss_weights is not None:
-                raise ValueError(
-                    "loss_weights are for models with several outputs. "
-                    f"Received: {brief(loss_weights)}"
-                )
+                factor = number(loss_weights, "loss_weights", minimum=0)
             aim = as_loss(one_each(loss, names, "loss", "losses")[0] if for_each(loss) else loss)
             if isinstance(metrics, Mapping):
                 (metrics,) = one_each(metrics, names, "metrics", "lists")
             found = Metrics(metrics)
         self._metrics = found
-        self.optimizer, self.loss = chosen, aim
+        self.optimizer, self.loss, self.loss_weight = chosen, aim, factor
         self.stop_training = False
+
+    def _check_optimizer(self) -> None:
+        """Raise ValueError if the optimizer has updated weights before, but none of this model."""
+        known = set(map(id, self.optimizer.parameters))
+        if known and known.isdisjoint(map(id, self.weights)):
+            raise ValueError(
+                f"The optimizer of the model '{self.name}' has trained another model: what it "
+                f"keeps belongs to that one's weights. Make a new optimizer for each model. "
+                f"Received: {type(self.optimizer).__name__} with the state of {len(known)} weights"
+            )
 
     @property
     def metrics_names(self) -> list[str]:

@@ -51,12 +51,13 @@ class Several:
     """Arrays with the same examples, for several inputs or outputs; indexed all at once."""
 
     parts: tuple[Array, ...]
+    keys: tuple[Any, ...] = ()  # their names, if they were given by name
 
     def __len__(self) -> int:
         return len(self.parts[0])
 
     def __getitem__(self, index: Any) -> Several:
-        return Several(tuple([part[index] for part in self.parts]))
+        return Several(tuple([part[index] for part in self.parts]), self.keys)
 
     @property
     def shape(self) -> tuple[int]:
@@ -159,6 +160,10 @@ def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") 
     """
     if isinstance(value, Mapping) and set(value) == set(names):
         return [value[each] for each in names]
+    if any("/" in each for each in names):
+        ends = _by_ways(value, [each.split("/") for each in names])
+        if ends is not None:
+            return ends
     if isinstance(value, (list, tuple)) and len(value) == len(names):
         return list(value)
     found = type(value).__name__
@@ -171,6 +176,21 @@ def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") 
         f"{name} must be a list of {len(names)} {what}, or a dict, with one for each of "
         f"{brief([*names])}. Received: {found}"
     )
+
+
+def _by_ways(value: Any, ways: list[list[str]]) -> list[Any] | None:
+    """Return what stands at the ends of ways through lists and dicts, None if others are there."""
+    if ways == [[]]:
+        return [value]
+    if isinstance(value, (list, tuple)):
+        value = {str(place): part for place, part in enumerate(value)}
+    after: dict[str, list[list[str]]] = {}
+    for first, *rest in ways:
+        after.setdefault(first, []).append(rest)
+    if not isinstance(value, Mapping) or set(value) != set(after):
+        return None
+    parts = [_by_ways(value[key], rests) for key, rests in after.items()]
+    return None if None in parts else [end for part in parts for end in part or []]
 
 
 def as_array(value: Any, name: str) -> Array:
@@ -245,7 +265,7 @@ def _gathered(
             f"All arrays in {name} must have the same length. "
             f"Received: lengths {', '.join(str(len(part)) for part in parts)}"
         )
-    return Several(parts) if len(parts) > 1 else parts[0]
+    return Several(parts, tuple(keys)) if len(parts) > 1 else parts[0]
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -257,8 +277,8 @@ def _holds_arrays(value: Any) -> bool:
 def check_finite(array: Inputs, name: str) -> None:
     """Raise ValueError if there is a NaN or an infinity: how many, and where the first is."""
     if isinstance(array, Several):
-        for place, part in enumerate(array.parts):
-            check_finite(part, f"{name}[{place}]")
+        for key, part in zip(array.keys, array.parts, strict=True):
+            check_finite(part, f"{name}[{key!r}]")
         return
     if array.dtype.kind != "f":
         return

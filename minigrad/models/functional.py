@@ -19,7 +19,7 @@ from minigrad.autograd import Tensor
 from minigrad.layers import InputLayer, InputSpec, Layer, Symbol
 from minigrad.layers.naming import auto_name
 from minigrad.layers.shapes import Shape, shape_of
-from minigrad.layers.symbolic import LayerCall, map_structure, output_shapes
+from minigrad.layers.symbolic import LayerCall, leaves, map_structure, output_shapes
 from minigrad.models.data import one_each
 from minigrad.models.model import Model
 from minigrad.models.parts import takes_along
@@ -38,10 +38,11 @@ class Functional(Model):
 
     Parameters
     ----------
-    inputs : Symbol or list of Symbol
-        Made by `Input`.
-    outputs : Symbol or list of Symbol
-        Made by calling layers on them.
+    inputs : Symbol, or list or dict of Symbol
+        Made by `Input`. The names of inputs are those of their layers, or the keys of the dict;
+        in nested lists and dicts the way to them, as in ``"image/left"`` or ``"image/0"``.
+    outputs : Symbol, or list or dict of Symbol
+        Made by calling layers on the inputs. What the model returns has the same form.
     name, trainable : optional
         As for every layer.
 
@@ -62,6 +63,9 @@ class Functional(Model):
     >>> model = mg.Model(x, [left, right])
     >>> [tensor.shape for tensor in model([[[[1.0, 2.0, 3.0]] * 8] * 8])]
     [(1, 8, 8, 4), (1, 8, 8, 3)]
+    >>> model = mg.Model({"image": x}, {"left": left, "right": right})
+    >>> list(model({"image": [[[[1.0, 2.0, 3.0]] * 8] * 8]}))
+    ['left', 'right']
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any) -> None:
@@ -69,7 +73,9 @@ class Functional(Model):
         super().__init__(name=auto_name(Model) if name is None else name, **kwargs)
         self.inputs, self.outputs = _symbols(inputs, "inputs"), _symbols(outputs, "outputs")
         self.input_names, self.output_names = _names(self.inputs), _names(self.outputs)
-        self._calls = _order(_flat(self.inputs), _flat(self.outputs))
+        self._starts, self._ends = leaves(self.inputs), leaves(self.outputs)
+        self._nested = len(self._starts) > 1 and any("/" in way for way in _names(self.inputs))
+        self._calls = _order(self._starts, self._ends)
         self._layers = list({id(call.layer): call.layer for call in self._calls}.values())
         for layer_name, times in Counter(layer.name for layer in self._layers).items():
             if times > 1:
@@ -77,12 +83,13 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        self._pairs = _pairs(self._calls, _flat(self.outputs))
+        self._pairs = _pairs(self._calls, self._ends)
         self._taken: list[bool] | None = None
         self._steps: list[tuple[LayerCall, list[Symbol]]] = []
-        if isinstance(self.inputs, Symbol):
-            self.input_spec = _spec(self.inputs.shape)
-        self._build_shape = map_structure(lambda symbol: symbol.shape, self.inputs)
+        shapes = [symbol.shape for symbol in self._starts]
+        self._build_shape = shapes if len(shapes) > 1 else shapes[0]
+        if len(shapes) == 1:
+            self.input_spec = _spec(shapes[0])
         self.built = True
         if not trainable:
             self.trainable = False
@@ -94,22 +101,32 @@ class Functional(Model):
 
     @property
     def input_shape(self) -> Any:
-        """The shape of the input, or a list of shapes."""
+        """The shape of the input, or shapes in the form of the inputs."""
         return map_structure(lambda symbol: symbol.shape, self.inputs)
 
     @property
     def output_shape(self) -> Any:
-        """The shape of the output, or a list of shapes."""
+        """The shape of the output, or shapes in the form of the outputs."""
         return map_structure(lambda symbol: symbol.shape, self.outputs)
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs; several inputs come in a list, or in a dict by their names."""
-        if isinstance(inputs, Mapping):
-            inputs = one_each(inputs, _names(self.inputs), f"The input of the model '{self.name}'")
-        one = isinstance(self.inputs, Symbol) and isinstance(inputs, (list, tuple))
+        inputs = self._given(inputs)
+        one = len(self._starts) == 1 and isinstance(inputs, (list, tuple))
         if one and len(inputs) == 1 and getattr(inputs[0], "ndim", False):
             (inputs,) = inputs
         return super().__call__(inputs, *args, **kwargs)
+
+    def _given(self, value: Any) -> Any:
+        """Return what is given for the inputs by name, or in nested lists, in their order."""
+        nested = isinstance(value, (list, tuple)) and self._nested
+        if not nested and not isinstance(value, Mapping):
+            return value
+        found = one_each(value, _names(self.inputs), f"The input of the model '{self.name}'")
+        return found if len(found) > 1 else found[0]
+
+    def _listed(self, outputs: Any) -> Any:
+        return outputs if isinstance(outputs, Tensor) else leaves(self.outputs, outputs)
 
     def build(self, input_shape: Any) -> None:
         """Check the shape; the weights exist already."""
@@ -139,27 +156,28 @@ class Functional(Model):
                 self._steps.append((call, []))
         # After its last use a result is dropped, so that inference keeps no more than it needs.
         last = {id(s): (s, i) for i, (c, _) in enumerate(self._steps) for s in _flat(c.inputs)}
-        kept = {id(symbol) for symbol in _flat(self.outputs)}
+        kept = set(map(id, self._ends))
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
                 self._steps[number][1].append(symbol)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """Return the shape of the output (a list of shapes) without computing anything."""
-        shapes = shape_of(input_shape)
+        """Return the shape of the output (shapes in its form) without computing anything."""
+        shapes = shape_of(self._given(input_shape))
         self._check_input_shape(shapes)
         return self._run(shapes, lambda call, values: output_shapes(call.layer, values, call.words))
 
     def traced(self, input_shape: Any) -> list[tuple[Layer, Any, Any]]:
         """Return all calls as (layer, shape of its input, shape of its output), in their order."""
         inputs = [call for call in self._calls if call.inputs is None]
-        shapes = shape_of(input_shape)
+        shapes = shape_of(self._given(input_shape))
         given = shapes if isinstance(shapes, list) else [shapes]
         found = [(call.layer, x, x) for call, x in zip(inputs, given, strict=True)]
 
         def note(call: LayerCall, before: Any) -> Any:
             after = output_shapes(call.layer, before, call.words)
-            found.append((call.layer, before, after))
+            parts = leaves(call.outputs, after)
+            found.append((call.layer, before, parts if len(parts) > 1 else parts[0]))
             return after
 
         self._run(shapes, note)
@@ -203,10 +221,11 @@ class Functional(Model):
         made: list[Any] = []
 
         def symbols(places: Any) -> Any:
-            if isinstance(places[0], (list, tuple)):
+            if isinstance(places, Mapping):
+                return {key: symbols(place) for key, place in places.items()}
+            if not isinstance(places[0], int):
                 return [symbols(place) for place in places]
-            outputs = made[places[0]]
-            return outputs[places[1]] if isinstance(outputs, list) else outputs
+            return leaves(made[places[0]])[places[1]]
 
         for call in arguments.pop("calls"):
             layer = parts[call["layer"]]
@@ -229,8 +248,8 @@ class Functional(Model):
         steps: Iterable[tuple[LayerCall, list[Symbol]]] | None = None,
     ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
-        given = [inputs] if isinstance(self.inputs, Symbol) else inputs
-        values = dict(zip(map(id, _flat(self.inputs)), given, strict=True))
+        given = [inputs] if len(self._starts) == 1 else inputs
+        values = dict(zip(map(id, self._starts), given, strict=True))
         for call, drops in steps or [(call, []) for call in self._calls]:
             if call.inputs is not None:
                 arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
@@ -238,16 +257,15 @@ class Functional(Model):
                     found = compute(call, arguments)
                 except ValueError as error:
                     raise self._failure(call, arguments, error) from error
-                results = found if isinstance(call.outputs, list) else [found]
-                values.update(zip(map(id, _flat(call.outputs)), results, strict=True))
+                results = leaves(call.outputs, found)
+                values.update(zip(map(id, leaves(call.outputs)), results, strict=True))
             for symbol in drops:
                 del values[id(symbol)]
         return map_structure(lambda symbol: values[id(symbol)], self.outputs)
 
     def _failure(self, call: LayerCall, arguments: Any, error: Exception) -> ValueError:
-        shapes = [
-            x.shape if isinstance(x, Tensor) else x for x in _flat(arguments, (Tensor, tuple))
-        ]
+        values = leaves(call.inputs, arguments)
+        shapes = [x.shape if isinstance(x, Tensor) else x for x in values]
         return ValueError(
             f"Layer {call.layer.name!r} ({type(call.layer).__name__}) of the model '{self.name}' "
             f"cannot take its input of shape {', '.join(map(str, shapes))} (the model's input has "
@@ -255,17 +273,17 @@ class Functional(Model):
         )
 
     def _check_input_shape(self, shape: Any) -> None:
-        if isinstance(self.inputs, Symbol):
+        if len(self._starts) == 1:
             if isinstance(shape, list):
                 raise ValueError(f"The model '{self.name}' has one input. Received: {len(shape)}")
             super()._check_input_shape(shape)
             return
-        if not isinstance(shape, list) or len(shape) != len(self.inputs):
+        if not isinstance(shape, list) or len(shape) != len(self._starts):
             raise ValueError(
-                f"The model '{self.name}' takes a list of {len(self.inputs)} tensors. "
+                f"The model '{self.name}' takes a list of {len(self._starts)} tensors. "
                 f"Received: shape {shape}"
             )
-        for each, symbol in zip(shape, self.inputs, strict=True):
+        for each, symbol in zip(shape, self._starts, strict=True):
             _spec(symbol.shape).check(each, f"{symbol.source.layer.name!r} of '{self.name}'")
 
 
@@ -274,30 +292,33 @@ def _spec(shape: Shape) -> InputSpec:
     return InputSpec(ndim=len(shape), axes=sizes)
 
 
-def _flat(structure: Any, single: Any = Symbol) -> list[Any]:
-    if structure is None:
-        return []
-    return [structure] if isinstance(structure, single) else list(structure)
+def _flat(inputs: Any) -> list[Any]:
+    return [] if inputs is None else leaves(inputs)
 
 
 def _symbols(value: Any, what: str) -> Any:
-    """Return a symbol or a list of two at least."""
+    """Return a symbol, or nested lists (one of two at least) and dicts of symbols."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         (value,) = value
-    if isinstance(value, Symbol):
-        return value
-    if isinstance(value, (list, tuple)) and value and all(isinstance(x, Symbol) for x in value):
-        return list(value)
+    flat = leaves(value)
+    if flat and all(isinstance(x, Symbol) for x in flat):
+        return map_structure(lambda symbol: symbol, value)
     raise TypeError(
-        f"The {what} of a model must be a symbol or a list of symbols: mg.Input(...) makes the "
-        f"first, calling layers on it the others. Received: {what}={brief(value)}"
+        f"The {what} of a model must be a symbol, or a list or dict of symbols: mg.Input(...) "
+        f"makes the first, calling layers on it the others. Received: {what}={brief(value)}"
     )
 
 
 def _names(symbols: Any) -> tuple[str, ...]:
-    """Return the names of the layers that symbols come from; a number makes equal ones differ."""
+    """Return the names of symbols: the ways to them, or the names of layers for a mere list.
+
+    A number makes equal ones differ.
+    """
+    parts = symbols if isinstance(symbols, list) else [symbols]
+    if not all(isinstance(part, Symbol) for part in parts):
+        return tuple(_ways(symbols, ""))
     found: list[str] = []
-    for symbol in _flat(symbols):
+    for symbol in parts:
         name = wanted = symbol.source.layer.name
         number = 0
         while name in found:
@@ -305,6 +326,14 @@ def _names(symbols: Any) -> tuple[str, ...]:
             name = f"{wanted}_{number}"
         found.append(name)
     return tuple(found)
+
+
+def _ways(structure: Any, before: str) -> list[str]:
+    """Return the names of the places in nested lists and dicts."""
+    if isinstance(structure, Symbol):
+        return [before[:-1]]
+    items = structure.items() if isinstance(structure, dict) else enumerate(structure)
+    return [way for key, part in items for way in _ways(part, f"{before}{key}/")]
 
 
 def _pairs(calls: list[LayerCall], outputs: list[Symbol]) -> list[tuple[LayerCall, LayerCall]]:

@@ -45,7 +45,8 @@ class Metrics:
         if not outputs:
             self._add(wanted, None, "")
             return
-        if isinstance(wanted, Mapping):  # outputs without metrics may be left out
+        by_name = isinstance(wanted, Mapping) and not any("/" in name for name in outputs)
+        if by_name:  # outputs without metrics may be left out
             wanted = {**dict.fromkeys(outputs), **wanted}
         each = (
             [None] * len(outputs)

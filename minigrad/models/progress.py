@@ -1,4 +1,8 @@
-"""What `fit`, `evaluate` and `predict` print: a moving bar, one line per epoch, or nothing."""
+"""What `fit`, `evaluate` and `predict` print: a moving bar, one line per epoch, or nothing.
+
+A terminal overwrites a line that begins with a carriage return. A notebook would keep every state
+of the bar, in the box for errors: there, the bar is an output of its cell that is replaced.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,9 @@ Logs = dict[str, float]
 
 
 def verbosity(value: Any) -> int:
-    """Return 0 (silent), 1 (a bar) or 2 (a line per epoch); ``"auto"`` is 1 on a terminal, else 2.
+    """Return 0 (silent), 1 (a bar) or 2 (a line per epoch).
+
+    ``"auto"`` is 1 on a terminal and in a notebook, else 2.
 
     Raises
     ------
@@ -27,7 +33,7 @@ def verbosity(value: Any) -> int:
         For anything else.
     """
     if isinstance(value, str) and value == "auto":
-        return 1 if sys.stderr is not None and sys.stderr.isatty() else 2
+        return 1 if _notebook() or (sys.stderr is not None and sys.stderr.isatty()) else 2
     if isinstance(value, (bool, int)) and value in (0, 1, 2):
         return int(value)
     raise ValueError(
@@ -40,6 +46,34 @@ class _Bar(tqdm):  # type: ignore[misc]
     """tqdm without its watching thread, which would outlive the bar and trouble ``fork``."""
 
     monitor_interval = 0
+
+
+def _notebook() -> Any:
+    """Return the module IPython if this is the cell of a notebook, else None."""
+    found: Any = sys.modules.get("IPython")
+    return found if found is not None and hasattr(found.get_ipython(), "kernel") else None
+
+
+class _Cell:
+    """A stream whose last line is one output of a notebook's cell."""
+
+    encoding = "utf-8"
+
+    def __init__(self, display: Any) -> None:
+        self._display, self._handle = display, None
+
+    def write(self, text: str) -> None:
+        """Show a line in place of the one before."""
+        line = text.strip()
+        if not line:
+            return
+        if self._handle is None:
+            self._handle = self._display({"text/plain": line}, raw=True, display_id=True)
+        else:
+            self._handle.update({"text/plain": line}, raw=True)
+
+    def flush(self) -> None:
+        """Do nothing: lines are shown at once."""
 
 
 class Progress:
@@ -58,9 +92,11 @@ class Progress:
     def __init__(self, title: str, steps: int | None, verbose: int) -> None:
         self._title = title
         self._verbose = verbose
-        self._bar = (
-            _Bar(total=steps, desc=title, unit="batch", mininterval=0) if verbose == 1 else None
-        )
+        self._bar = None
+        if verbose == 1:
+            notebook = _notebook()
+            place = None if notebook is None else _Cell(notebook.display.display)
+            self._bar = _Bar(total=steps, desc=title, unit="batch", mininterval=0, file=place)
         self._began = self._shown = time.perf_counter()
         self._waiting = 0
 
@@ -83,22 +119,23 @@ class Progress:
         self._waiting += 1
         now = time.perf_counter()
         if now - self._shown >= SECONDS_BETWEEN_UPDATES:
-            self._show(logs())
+            self._note(logs())
+            self._bar.update(self._waiting)
+            self._waiting = 0
             self._shown = now
 
     def finish(self, logs: Logs) -> None:
-        """Show the final numbers."""
+        """Show the final numbers; a bar does when it is closed."""
         if self._bar is not None:
-            self._show(logs)
+            self._note(logs)
+            self._bar.n += self._waiting
         elif self._verbose == 2:
             seconds = f"{time.perf_counter() - self._began:.1f}s"
             print(" - ".join([self._title, seconds, *_words(logs)]), flush=True)
 
-    def _show(self, logs: Logs) -> None:
+    def _note(self, logs: Logs) -> None:
         assert self._bar is not None
         self._bar.set_postfix_str(" - ".join(_words(logs)), refresh=False)
-        self._bar.update(self._waiting)
-        self._waiting = 0
 
 
 def _words(logs: Logs) -> list[str]:

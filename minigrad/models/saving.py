@@ -135,7 +135,8 @@ def _serialized(model: Model) -> dict[str, Any]:
     loss, found = model.loss, model._compiled("saving")
     if not isinstance(loss, Losses):
         each = [metrics.serialize(part) for part in found.parts()]
-        return {"loss": losses.serialize(loss), "metrics": each}
+        own = {} if model.loss_weight == 1 else {"loss_weights": model.loss_weight}
+        return {"loss": losses.serialize(loss), **own, "metrics": each}
     return {
         "loss": dict(zip(loss.names, map(losses.serialize, loss.losses), strict=True)),
         "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),

@@ -12,7 +12,7 @@ from minigrad.autograd import Tensor, grad, no_grad, wrap
 from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
-from minigrad.layers.symbolic import map_structure
+from minigrad.layers.symbolic import leaves, map_structure
 from minigrad.models.compiling import Compiled
 from minigrad.models.data import Batch, Inputs, Several, one_each
 from minigrad.models.losses import Losses
@@ -54,7 +54,7 @@ class Steps(Compiled):
         parts = x.parts if isinstance(x, Several) else [x]
         given: Any = [wrap(to_device(part[...], self.device)) for part in parts]
         outputs = self(given if isinstance(x, Several) else given[0], training=training)
-        for part in _flat(outputs):
+        for part in leaves(outputs):
             if not isinstance(part, Tensor) or part.shape[:1] != x.shape[:1]:
                 raise TypeError(
                     "To be trained, a model must return tensors with one output per example. "
@@ -63,10 +63,16 @@ class Steps(Compiled):
                 )
         return outputs
 
+    def _listed(self, outputs: Any) -> Any:
+        """Return the outputs as a list in the order of their names, if these are known."""
+        return outputs
+
     def _outputs(self, x: Inputs, training: bool) -> Any:
         """Return the output as the loss takes it: a tensor, or a list in the order of the names."""
-        outputs = self._predicted(x, training)
+        outputs = self._listed(self._predicted(x, training))
         if not isinstance(self.loss, Losses):
+            if isinstance(outputs, list) and len(outputs) == 1:
+                (outputs,) = outputs
             if isinstance(outputs, Tensor):
                 return outputs
             raise TypeError(
@@ -80,6 +86,8 @@ class Steps(Compiled):
 
     def _total_loss(self, y: Inputs, outputs: Any, weight: Inputs | None) -> Tensor:
         total: Tensor = self.loss(y, outputs, sample_weight=weight)
+        if self.loss_weight != 1:
+            total = total * self.loss_weight
         for extra in self.losses:
             total = total + extra
         return total
@@ -153,9 +161,3 @@ def tell(crew: Sequence[Callback], event: str, *details: Any) -> None:
     """Call the method `event` of every callback."""
     for follower in crew:
         getattr(follower, event)(*details)
-
-
-def _flat(outputs: Any) -> Iterable[Any]:
-    if isinstance(outputs, dict):
-        return outputs.values()
-    return outputs if isinstance(outputs, (list, tuple)) else [outputs]

@@ -74,7 +74,8 @@ class Trainer(Steps):
         epochs : int
             The number of the epoch to stop before.
         verbose : "auto", 0, 1 or 2
-            Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal, else 2.
+            Nothing, a progress bar, or a line per epoch; "auto" is 1 on a terminal and in a
+            notebook, else 2.
         callbacks : list of Callback, optional
             Called while training.
         validation_data : tuple of arrays, or source of batches, optional
@@ -138,6 +139,7 @@ class Trainer(Steps):
         sample = data.sample
         weigh(sample.batch)  # finds targets that are no classes before the first step
         checks.rehearse(self, sample, metrics)
+        self._check_optimizer()
         if validation is not None:
             checks.rehearse(self, validation.sample, metrics, "validation ")
         if not self.trainable_weights:
@@ -251,7 +253,7 @@ class Trainer(Steps):
         Returns
         -------
         ndarray, list or dict of ndarray
-            One output per example; a list or a dict for a model that returns that.
+            One output per example; lists and dicts for a model that returns these.
 
         Raises
         ------
@@ -267,12 +269,7 @@ class Trainer(Steps):
             progress.finish({})
         if not outputs:
             raise ValueError(f"There are no batches. Received: x={brief(x)}")
-        first = outputs[0]
-        if isinstance(first, dict):
-            return {name: np.concatenate([part[name] for part in outputs]) for name in first}
-        if isinstance(first, list):
-            return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
-        return np.concatenate(outputs)
+        return _joined(outputs)
 
     # ------------------------------------------------------------------ single batches
 
@@ -313,6 +310,8 @@ class Trainer(Steps):
         metrics = self._compiled("train_on_batch")
         data = Data.of(x, y, sample_weight, ports=self._ports)
         batch = class_weighting(class_weight)(data.batch)
+        if self.built:
+            self._check_optimizer()
         if reset_metrics:
             metrics.reset_state()
         self._train_step(*batch, metrics)
@@ -342,6 +341,15 @@ class Trainer(Steps):
     def _arrays(self, x: Inputs) -> Any:
         with no_grad():
             return map_structure(lambda output: output.numpy(), self._predicted(x))
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return arrays, in equal lists and dicts, one after the other."""
+    if isinstance(parts[0], dict):
+        return {name: _joined([part[name] for part in parts]) for name in parts[0]}
+    if isinstance(parts[0], list):
+        return [_joined([*each]) for each in zip(*parts, strict=True)]
+    return np.concatenate(parts)
 
 
 def _result(logs: Logs, as_dict: bool) -> Result:

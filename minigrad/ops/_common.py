@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant
 
 Operand = Any
@@ -61,7 +64,7 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     if type(axis) is not int and (
         isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer))
     ):
-        raise TypeError(f"An axis must be an integer. Received: axis={axis!r}")
+        raise TypeError(f"An axis must be an integer. Received: axis={brief(axis)}")
     if not -ndim <= axis < ndim:
         raise ValueError(
             f"There is no such axis in a tensor with {ndim} axes. Received: axis={axis}"
@@ -69,6 +72,52 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     return int(axis) % ndim
 
 
+def sizes(value: Any, name: str = "shape", minimum: int = 0) -> Shape:
+    """Return one size or several as a tuple of ints that are at least ``minimum``.
+
+    Raises
+    ------
+    TypeError
+        If these are not integers.
+    ValueError
+        If one is too small, or larger than any array.
+
+    Examples
+    --------
+    >>> sizes(3), sizes([2, np.int64(3)])
+    ((3,), (2, 3))
+    """
+    given = value if isinstance(value, (tuple, list)) else (value,)
+    for size in given:
+        if type(size) is not int or not minimum <= size <= sys.maxsize:
+            return _converted(value, name, minimum)
+    return tuple(given)
+
+
+def _converted(value: Any, name: str, minimum: int) -> Shape:
+    """Return what NumPy takes for sizes as `sizes` does: its integers, its arrays, ranges."""
+    several = isinstance(value, (tuple, list, range)) or getattr(value, "ndim", 0) == 1
+    numbers = []
+    for size in value if several else (value,):
+        try:
+            numbers.append(operator.index(size))
+        except TypeError:
+            numbers = []
+            break
+        if isinstance(size, (bool, np.bool_)):
+            numbers = []
+            break
+    if not numbers:
+        raise TypeError(f"{name} must be made of integers. Received: {name}={brief(value)}")
+    if min(numbers) < minimum or max(numbers) > sys.maxsize:
+        raise ValueError(
+            f"{name} must be made of integers >= {minimum}. Received: {name}={brief(value)}"
+        )
+    return tuple(numbers)
+
+
+ANY = -sys.maxsize
+"""The smallest size where negative ones count from the end."""
 _ALL = [tuple(range(ndim)) for ndim in range(65)]  # NumPy has 64 axes at most
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.autograd.convert import number_type
 from minigrad.ops._common import Operand
 
 
@@ -35,7 +36,7 @@ def astype(x: Operand, dtype: Any) -> Tensor:
     >>> mg.ops.astype(mg.tensor([1.5, 2.5]), "float64").dtype
     dtype('float64')
     """
-    tensor, kind = constant(x), np.dtype(dtype)
+    tensor, kind = constant(x), number_type(dtype)
     if tensor.dtype == kind:
         return tensor
     return _astype(tensor if kind.kind == "f" else tensor.detach(), kind)

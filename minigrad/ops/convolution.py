@@ -25,7 +25,7 @@ from typing import Any
 
 from minigrad import _validate, kernels
 from minigrad._validate import DataFormat
-from minigrad.autograd import Tensor, primitive
+from minigrad.autograd import Tensor, constant, primitive
 from minigrad.kernels import ConvGeometry
 from minigrad.ops._common import Operand, Shape
 from minigrad.ops.convolution_arguments import (
@@ -36,6 +36,7 @@ from minigrad.ops.convolution_arguments import (
     geometry_of,
     images,
     same_dtype,
+    separable_geometry,
 )
 from minigrad.ops.piecewise import pass_positive, where_positive
 from minigrad.ops.shape import broadcast_to, reshape
@@ -342,16 +343,21 @@ def separable_conv2d(
     array([[45., 39.],
            [66., 50.]], dtype=float32)
     """
-    relu = fuses_relu(activation)
-    data_format = _validate.data_format(data_format)
-    x = images(x)
-    depthwise_kernel = check_depthwise_kernel(depthwise_kernel, x, data_format)
-    deep = depthwise_kernel.shape[2] * depthwise_kernel.shape[3]
-    pointwise_kernel = check_pointwise_kernel(pointwise_kernel, deep, x)
-    bias = check_bias(bias, pointwise_kernel)
-    same_dtype(
-        True, x=x, depthwise_kernel=depthwise_kernel, pointwise_kernel=pointwise_kernel, bias=bias
+    operation = _separable_relu if fuses_relu(activation) else _separable
+    x = constant(x)
+    depthwise_kernel, pointwise_kernel = (
+        constant(depthwise_kernel, x),
+        constant(pointwise_kernel, x),
     )
-    geometry = geometry_of(x, depthwise_kernel, strides, padding, dilation_rate, data_format)
-    operation = _separable_relu if relu else _separable
+    bias = None if bias is None else constant(bias, x)
+    geometry = separable_geometry(
+        x,
+        depthwise_kernel,
+        pointwise_kernel,
+        bias,
+        _validate.pair(strides, "strides"),
+        _validate.padding(padding, explicit=True),
+        _validate.pair(dilation_rate, "dilation_rate"),
+        _validate.data_format(data_format),
+    )
     return operation(x, depthwise_kernel, pointwise_kernel, bias, geometry)

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from minigrad import _validate
-from minigrad._validate import DataFormat
+from minigrad._validate import DataFormat, Padding, Pads
 from minigrad.autograd import Tensor, constant
 from minigrad.kernels import ConvGeometry, conv_geometry
 from minigrad.ops._common import Operand
 
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))
+MOST_REMEMBERED = 1024
+_separable: dict[tuple[Any, ...], ConvGeometry] = {}
+"""See `separable_geometry`."""
 
 
 def images(x: Operand) -> Tensor:
@@ -110,6 +113,49 @@ def geometry_of(
         _validate.pair(dilation_rate, "dilation_rate"),
         data_format,
     )
+
+
+def separable_geometry(
+    x: Tensor,
+    depthwise_kernel: Tensor,
+    pointwise_kernel: Tensor,
+    bias: Tensor | None,
+    strides: tuple[int, int],
+    padding: Padding | Pads,
+    dilation_rate: tuple[int, int],
+    data_format: DataFormat,
+) -> ConvGeometry:
+    """Return the geometry of a separable convolution, or raise ValueError or TypeError.
+
+    The answer depends on shapes and dtypes only, and training asks for it again at each step: so it
+    is remembered.
+    """
+    key = (
+        *(x._data.shape, x._data.dtype),
+        *(depthwise_kernel._data.shape, depthwise_kernel._data.dtype),
+        *(pointwise_kernel._data.shape, pointwise_kernel._data.dtype),
+        *((None, None) if bias is None else (bias._data.shape, bias._data.dtype)),
+        *(strides, padding, dilation_rate, data_format),
+    )
+    geometry = _separable.get(key)
+    if geometry is None:
+        images(x)
+        check_depthwise_kernel(depthwise_kernel, x, data_format)
+        multiples, channels = depthwise_kernel.shape[3], depthwise_kernel.shape[2]
+        check_pointwise_kernel(pointwise_kernel, channels * multiples, x)
+        check_bias(bias, pointwise_kernel)
+        same_dtype(
+            True,
+            x=x,
+            depthwise_kernel=depthwise_kernel,
+            pointwise_kernel=pointwise_kernel,
+            bias=bias,
+        )
+        geometry = geometry_of(x, depthwise_kernel, strides, padding, dilation_rate, data_format)
+        if len(_separable) >= MOST_REMEMBERED:
+            _separable.clear()
+        _separable[key] = geometry
+    return geometry
 
 
 def fuses_relu(activation: Any) -> bool:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.autograd.convert import number_type
 from minigrad.config import resolve_dtype
 from minigrad.kernels.devices import is_array, to_device
-from minigrad.ops._common import Operand, Shape, normalize_axis
+from minigrad.ops._common import Operand, Shape, normalize_axis, sizes
 
 Index = Any  # what NumPy allows between square brackets
 _SIMPLE = (int, slice)  # types of what can be used as it is
@@ -53,7 +55,7 @@ def _frozen(index: Index, x: Tensor) -> Index:
 def _frozen_part(part: Any, x: Tensor) -> Any:
     """Return one part of an index; a tuple or a range inside an index counts as an array."""
     if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
-        array = part.data if isinstance(part, Tensor) else np.array(part)
+        array = np.array(part) if isinstance(part, np.ndarray) else constant(part).data
         if not array.size and not isinstance(part, (Tensor, np.ndarray)):
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":
@@ -62,6 +64,16 @@ def _frozen_part(part: Any, x: Tensor) -> Any:
             )
         return array if type(array) is type(x.data) else to_device(array, x.device)
     return part
+
+
+def _explained(error: IndexError, index: Index) -> IndexError:
+    """Return an error that tells what was received, where NumPy's does not."""
+    if not str(error).startswith("only integers"):
+        return error
+    return IndexError(
+        "An index is made of integers, slices, ..., None, and arrays of integers or booleans. "
+        f"Received: {brief(index)}"
+    )
 
 
 def getitem(x: Operand, index: Index) -> Tensor:
@@ -91,7 +103,10 @@ def getitem(x: Operand, index: Index) -> Tensor:
     (array([1., 3., 3.], dtype=float32), array([1., 0., 2.], dtype=float32))
     """
     x = constant(x)
-    return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
+    try:
+        return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
+    except IndexError as error:
+        raise _explained(error, index) from None
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
@@ -114,13 +129,16 @@ def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
     """
     x = constant(x)
     index = _frozen(index, x)
-    sizes = tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
-    target = np.broadcast_to(np.empty((), x.dtype, like=x.data), sizes)[index].shape
+    whole = sizes(shape)
+    try:
+        target = np.broadcast_to(np.empty((), x.dtype, like=x.data), whole)[index].shape
+    except IndexError as error:
+        raise _explained(error, index) from None
     if x.shape != target:
         from minigrad.ops.shape import broadcast_to
 
         x = broadcast_to(x, target)
-    return _put_add(x, index, sizes)
+    return _put_add(x, index, whole)
 
 
 def take(x: Operand, indices: Operand, axis: int | None = None) -> Tensor:
@@ -212,10 +230,11 @@ def one_hot(indices: Operand, depth: int, dtype: Any = None) -> Tensor:
            [0., 0., 1.]], dtype=float32)
     """
     array = _integers("one_hot", indices, None)
+    (depth,) = sizes((depth,), "depth")
     if array.size and array.astype(np.uint64).max() >= depth:  # negative ones become large
         raise ValueError(
             f"one_hot() needs indices from 0 to {depth - 1}. "
             f"Received: indices from {int(array.min())} to {int(array.max())}"
         )
-    kind = resolve_dtype(None) if dtype is None else np.dtype(dtype)
+    kind = resolve_dtype(None) if dtype is None else number_type(dtype)
     return wrap((array[..., None] == np.arange(depth, like=array)).astype(kind))

@@ -4,14 +4,24 @@
 # (derivatives refer to operations that are defined further down)
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, Shape, constants, normalize_axes, normalize_axis
+from minigrad.ops._common import (
+    ANY,
+    Axis,
+    Operand,
+    Shape,
+    constants,
+    normalize_axes,
+    normalize_axis,
+    sizes,
+)
 from minigrad.ops.casting import common_dtype
 from minigrad.ops.indexing import _getitem, take
 from minigrad.ops.shape import _broadcast_to, _reshape, reshape
@@ -98,6 +108,8 @@ def stack(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
 
 
 def _several(name: str, arrays: Sequence[Operand]) -> list[Tensor]:
+    if not isinstance(arrays, Iterable):
+        raise TypeError(f"{name}() needs a sequence of tensors. Received: {brief(arrays)}")
     xs = constants(*arrays)
     if not xs:
         raise ValueError(f"{name}() needs at least one tensor. Received: none")
@@ -128,16 +140,15 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     x = constant(x)
     place = normalize_axis(axis, x.ndim)
     size = x.shape[place]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        sections = int(indices_or_sections)
+    cuts = sizes(indices_or_sections, "indices_or_sections", ANY)
+    if np.ndim(indices_or_sections) == 0:
+        (sections,) = cuts
         if sections < 1 or size % sections:
             raise ValueError(
                 f"split() cannot cut an axis of size {size} into equal pieces. "
                 f"Received: indices_or_sections={sections}"
             )
-        cuts = [size // sections * i for i in range(1, sections)]
-    else:
-        cuts = [int(cut) for cut in indices_or_sections]
+        cuts = tuple([size // sections * i for i in range(1, sections)])
     edges = pairwise([None, *cuts, None])
     return [_getitem(x, _along(place, slice(start, stop))) for start, stop in edges]
 
@@ -176,8 +187,9 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
     array([0., 1., 2., 0., 0.], dtype=float32)
     """
     x = constant(x)
-    widths: Any = np.array(pad_width)
+    widths: Any
     try:
+        widths = np.array(pad_width)
         if widths.shape != (x.ndim, 2):
             widths = np.broadcast_to(widths, (x.ndim, 2))
     except ValueError:
@@ -230,9 +242,7 @@ def repeat(x: Operand, repeats: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         x, axis = reshape(x, -1), 0
     place = normalize_axis(axis, x.ndim)
-    counts = np.array(repeats)
-    if counts.dtype.kind not in "iu" or (counts.size and counts.min() < 0):
-        raise ValueError(f"repeats must be integers >= 0. Received: repeats={repeats}")
+    counts = np.array(sizes(repeats, "repeats")).reshape(np.shape(repeats))
     before, size, after = x.shape[:place], x.shape[place], x.shape[place + 1 :]
     if counts.ndim == 0:
         times = int(counts)
@@ -263,13 +273,11 @@ def tile(x: Operand, reps: Any) -> Tensor:
            [1., 2., 1., 2.]], dtype=float32)
     """
     x = constant(x)
-    times = [int(r) for r in reps] if isinstance(reps, (tuple, list)) else [int(reps)]
-    if any(t < 0 for t in times):
-        raise ValueError(f"reps must be integers >= 0. Received: reps={reps}")
+    times = [*sizes(reps, "reps")]
     ndim = max(len(times), x.ndim)
     times = [1] * (ndim - len(times)) + times
-    sizes = [1] * (ndim - x.ndim) + list(x.shape)
-    apart = [n for size in sizes for n in (1, size)]
-    many = [n for pair in zip(times, sizes, strict=True) for n in pair]
+    shape = [1] * (ndim - x.ndim) + list(x.shape)
+    apart = [n for size in shape for n in (1, size)]
+    many = [n for pair in zip(times, shape, strict=True) for n in pair]
     x = _broadcast_to(_reshape(x, tuple(apart)), tuple(many))
-    return _reshape(x, tuple([t * size for t, size in zip(times, sizes, strict=True)]))
+    return _reshape(x, tuple([t * size for t, size in zip(times, shape, strict=True)]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import Tensor, primitive
 from minigrad.ops._common import Operand, Shape, constants, normalize_axis
 from minigrad.ops.arithmetic import multiply
@@ -119,6 +120,10 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
             )
         ours, theirs = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
+        if not isinstance(axes, (tuple, list)) or len(axes) != 2:
+            raise TypeError(
+                f"axes must be an integer, or axes of a and axes of b. Received: axes={brief(axes)}"
+            )
         first, second = (x if isinstance(x, (tuple, list)) else (x,) for x in axes)
         ours = [normalize_axis(axis, a.ndim) for axis in first]
         theirs = [normalize_axis(axis, b.ndim) for axis in second]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad import _validate
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels.choice import compiled
 from minigrad.ops._common import Axis, Operand, Shape, count, kept_shape, normalize_axes
@@ -68,13 +69,14 @@ def _fused(
     layout = _layout(x.shape, axes)
     if relu is not None and not g.flags.c_contiguous:
         g, spare = where_positive(g, relu), True
-    if layout is not None and compiled(x, g):
+    if layout is not None and compiled(x, g, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         factor = None if gamma is None else gamma.reshape(-1)
         offset = None
         if relu is not None:
             offset = np.zeros(average.size, x.dtype) if beta is None else beta.reshape(-1)
+        spare = spare and g.flags.c_contiguous
         parts = normalization.gradients(
             g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0], offset, spare
         )
@@ -105,7 +107,7 @@ def _forward(
     """Return the result on arrays, and what its derivatives take from here."""
     scale = 1.0 / np.sqrt(variance + epsilon)
     layout = _layout(x.shape, axes)
-    if layout is not None and compiled(x):
+    if layout is not None and compiled(x, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         factor = scale if gamma is None else scale * gamma
@@ -218,6 +220,8 @@ def batch_normalization(
             "The fused activation is None or 'relu'; apply others to the result. "
             f"Received: activation={activation!r}"
         )
+    if type(epsilon) is not float or not epsilon >= 0:
+        epsilon = float(_validate.number(epsilon, "epsilon", minimum=0))
     x = constant(x)
     axes = normalize_axes(axis, x.ndim)
     rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
@@ -226,7 +230,7 @@ def batch_normalization(
     same_dtype(x=x, gamma=scale, beta=offset)
     average, variance = _moments(x.data, axes, kept)
     operation = _normalize if activation is None else _normalize_relu
-    output = operation(x, scale, offset, axes, average, variance, float(epsilon))
+    output = operation(x, scale, offset, axes, average, variance, epsilon)
     return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
 
 
@@ -235,7 +239,7 @@ def _moments(x: Any, axes: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Any,
     if not count(x.shape, axes):
         return (np.zeros(kept, x.dtype, like=x),) * 2
     layout = _layout(x.shape, axes)
-    if layout is not None and compiled(x):
+    if layout is not None and compiled(x, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
         average, variance = normalization.moments(x, layout)

@@ -43,7 +43,6 @@ _UNARY: dict[str, Operation] = {
     "neg": arithmetic.negative,
     "abs": piecewise.abs,
     "pos": lambda x: x,
-    "invert": comparison.logical_not,
 }
 _COMPARISONS: dict[str, Operation] = {
     "eq": comparison.equal,
@@ -59,14 +58,14 @@ _BOOLEAN = (np.dtype(bool), bool)
 
 
 def _of_masks(name: str, operation: Operation) -> Operation:
-    def method(self: Any, other: Any) -> Any:
-        if not all(getattr(x, "dtype", type(x)) in _BOOLEAN for x in (self, other)):
-            types = [str(getattr(x, "dtype", type(x).__name__)) for x in (self, other)]
+    def method(*masks: Any) -> Any:
+        if not all(getattr(x, "dtype", type(x)) in _BOOLEAN for x in masks):
+            types = [str(getattr(x, "dtype", type(x).__name__)) for x in masks]
             raise TypeError(
-                f"The operator works on masks, tensors of bool, such as (x > 0) {name} (x < 1). "
+                f"The operator {name} works on masks, tensors of bool such as x > 0. "
                 f"Received: {' and '.join(types)}"
             )
-        return operation(self, other)
+        return operation(*masks)
 
     return method
 
@@ -130,6 +129,7 @@ _UFUNCS: dict[Any, Operation] = {
     }.items()
     for name in names.split()
 }
+_UNARY["invert"] = _of_masks("~", comparison.logical_not)
 _UFUNCS[np.positive] = _UNARY["pos"]
 _UFUNCS |= {getattr(np, f"bitwise_{name}"): operation for name, operation in _MASKS.items()}
 

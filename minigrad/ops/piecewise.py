@@ -15,7 +15,6 @@ import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.kernels.choice import compiled
-from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, values
 
 
@@ -131,7 +130,10 @@ def minimum(a: Operand, b: Operand) -> Any:
     broadcasts=True,
 )
 def _where(condition: Any, a: Any, b: Any) -> Any:
-    return np.where(condition, a, b)
+    out = np.where(condition, a, b)
+    if out.dtype.kind not in "fiubc":
+        raise TypeError  # which the engine explains
+    return out
 
 
 def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
@@ -211,9 +213,8 @@ def _bound(name: str, bound: Any, x: Tensor) -> Any:
             f"Received: {name} that requires gradients"
         )
     kind = x.dtype if x.dtype.kind == "f" else None
-    array: Any = values(bound)
-    array = array.astype(kind or array.dtype) if is_array(array) else np.array(array, dtype=kind)
-    array = to_device(array, x.device)
+    array = constant(bound, x)._data
+    array = array.astype(kind or array.dtype)
     try:
         np.broadcast_to(array, x.shape)
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import config
+from minigrad import _validate, config
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.ops._common import (
     Axis,
@@ -103,6 +103,8 @@ def _std(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: fl
 def _freedom(name: str, shape: Shape, axes: tuple[int, ...], ddof: float) -> tuple[int, float]:
     """Return the number of elements along axes, and this minus ddof."""
     number = count(shape, axes)
+    if type(ddof) not in (int, float):
+        ddof = _validate.number(ddof, "ddof")
     if number <= ddof:
         raise ValueError(
             f"{name}() needs more than ddof elements along the axes. "

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive
-from minigrad.ops._common import Axis, Operand, Shape, kept_shape, normalize_axes, normalize_axis
+from minigrad.ops._common import (
+    ANY,
+    Axis,
+    Operand,
+    Shape,
+    kept_shape,
+    normalize_axes,
+    normalize_axis,
+    sizes,
+)
 
 
 @primitive(x=lambda g, in_shape: _reshape(g, in_shape))
@@ -38,11 +47,7 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    return _reshape(x, _sizes(shape))
-
-
-def _sizes(shape: Any) -> Shape:
-    return tuple(map(int, shape)) if isinstance(shape, (tuple, list)) else (int(shape),)
+    return _reshape(x, sizes(shape, minimum=-1))
 
 
 @primitive(x=lambda g, axes: _transpose(g, tuple(sorted(axes, key=axes.__getitem__))))
@@ -75,6 +80,7 @@ def transpose(x: Operand, axes: Any = None) -> Tensor:
     if axes is None:
         order = tuple(range(x.ndim - 1, -1, -1))
     else:
+        axes = sizes(axes, "axes", ANY)
         order = tuple([normalize_axis(axis, x.ndim) for axis in axes])
         if not len(order) == len(set(order)) == x.ndim:
             raise ValueError(
@@ -178,6 +184,8 @@ def expand_dims(x: Operand, axis: Axis) -> Tensor:
     """
     x = constant(x)
     shape = list(x.shape)
+    if axis is None:
+        raise TypeError("expand_dims() needs the places of new axes. Received: axis=None")
     new = len(axis) if isinstance(axis, (tuple, list)) else 1
     for place in normalize_axes(axis, len(shape) + new):
         shape.insert(place, 1)
@@ -204,7 +212,7 @@ def broadcast_to(x: Operand, shape: Any) -> Tensor:
     array([[1., 2.],
            [1., 2.]], dtype=float32)
     """
-    x, shape = constant(x), _sizes(shape)
+    x, shape = constant(x), sizes(shape)
     try:
         return _broadcast_to(x, shape)
     except ValueError:
@@ -236,7 +244,7 @@ def sum_to(x: Operand, shape: Any) -> Tensor:
     >>> mg.ops.sum_to(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), (2,)).numpy()
     array([4., 6.], dtype=float32)
     """
-    x, shape = constant(x), _sizes(shape)
+    x, shape = constant(x), sizes(shape)
     lead = x.ndim - len(shape)
     if lead < 0 or any(
         size not in (1, whole) for size, whole in zip(shape, x.shape[lead:], strict=True)

@@ -156,6 +156,53 @@ def test_with_relu_it_is_the_same_bits_as_relu_behind_it(shape, axes, learned, d
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(8, 16, 16, 12), (4096, 6), (4, 3)], ids=str)  # the last: NumPy
+def test_with_relu_nan_and_infinity_are_as_with_relu_behind_it(shape, bad):
+    values = np.random.default_rng(3).normal(size=shape).astype("float32")
+    values[1, ..., 0] = bad
+    x = mg.tensor(values, requires_grad=True)
+    gamma, beta = (mg.tensor(np.full(shape[-1:], v, "f"), requires_grad=True) for v in (1, 0))
+    axes = tuple(range(len(shape) - 1))
+    found = []
+    for activation in ("relu", None):
+        with np.errstate(invalid="ignore"):
+            y = mg.ops.batch_normalization(x, gamma, beta, axes, 1e-3, activation).output
+            y = mg.ops.relu(y) if activation is None else y
+            found.append(mg.grad(y, [x, gamma, beta], grad_outputs=mg.ops.ones_like(y)))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(np.isnan(a.numpy()), np.isnan(b.numpy()))
+    assert found[0][2].numpy()[0] == found[1][2].numpy()[0] == 0  # no unit of this feature is alive
+
+
+UP = np.random.default_rng(5).normal(size=(8, 24, 24, 12)).astype("float32")
+SUMMING = {
+    "normalized": lambda x: mg.ops.batch_normalization(x, None, None, (0, 1, 2)).output,
+    "with relu": lambda x: (
+        mg.ops.batch_normalization(x, None, None, (0, 1, 2), activation="relu").output
+    ),
+    "means": lambda x: mg.ops.global_average_pool2d(x, keepdims=True),
+    "windows": lambda x: mg.ops.average_pool2d(x, 3, 1, "same"),
+}
+
+
+@pytest.mark.parametrize("work", SUMMING.values(), ids=SUMMING)
+def test_the_order_in_memory_changes_no_bit(work):
+    values = np.random.default_rng(4).normal(size=(8, 24, 24, 12)).astype("float32")
+    across = np.ascontiguousarray(np.moveaxis(values, -1, 1))
+    found = []
+    for start in (mg.tensor(values), mg.tensor(across)):
+        start.requires_grad = True
+        x = start if start.shape[1] == 24 else mg.ops.moveaxis(start, 1, -1)
+        y = work(x)
+        for up in (UP, np.moveaxis(np.ascontiguousarray(np.moveaxis(UP, -1, 1)), 1, -1)):
+            up = mg.autograd.wrap(up[tuple(map(slice, y.shape))])
+            found.append((y, mg.grad(y, x, grad_outputs=up, retain_graph=True)))
+    for y, dx in found[1:]:
+        np.testing.assert_array_equal(y.numpy(), found[0][0].numpy())
+        np.testing.assert_array_equal(dx.numpy(), found[0][1].numpy())
+
+
 def test_gradients_in_place():
     layout = (3001, 40, 1)
     g, x, gamma, beta = arrays(layout, "float32")

@@ -228,7 +228,7 @@ def test_errors():
         (lambda: mg.Model(image, 3), TypeError, "outputs of a model must be a symbol"),
         (lambda: mg.Model(array, hidden), TypeError, "inputs of a model must be a symbol"),
         (lambda: mg.Model([image, image], hidden), ValueError, "An input was given twice"),
-        (lambda: mg.Model(image, []), TypeError, "must be a symbol or a list of symbols"),
+        (lambda: mg.Model(image, []), TypeError, "must be a symbol, or a list or dict of symbols"),
         (lambda: layers.Dense(2)([image, image]), ValueError, "takes one tensor"),
         (lambda: Sum()([image, array]), TypeError, "symbols and something else at once"),
         (lambda: layers.Dense(2)(image, 3), TypeError, "must be given by name"),
@@ -274,12 +274,21 @@ class Named(mg.Model):
         return {"out": self.inner(inputs), "in": inputs}
 
 
-def test_models_that_return_dicts_are_built_but_are_no_part_of_a_graph():
+def test_models_that_return_dicts_are_built_and_are_parts_of_graphs():
     model = Named()
     model.build((None, 3))
     assert model.compute_output_shape((None, 3)) == {"out": (None, 2), "in": (None, 3)}
-    with pytest.raises(TypeError, match=r"returned a dict with the keys \['out', 'in'\]"):
-        Named()(mg.Input((3,)))
+    x = mg.Input((3,))
+    found = model(x)
+    assert {name: symbol.shape for name, symbol in found.items()} == {
+        "out": (None, 2),
+        "in": (None, 3),
+    }
+    joined = mg.Model(x, layers.Concatenate()([found["in"], found["out"]]))
+    given = np.ones((2, 3), "float32")
+    parts = model(given)
+    np.testing.assert_array_equal(joined(given)[:, :3].numpy(), given)
+    np.testing.assert_array_equal(joined(given)[:, 3:].numpy(), parts["out"].numpy())
 
 
 @pytest.mark.parametrize("model", [Named(), mg.Sequential([layers.Dense(2, name="inner")])])

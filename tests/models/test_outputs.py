@@ -239,11 +239,6 @@ def fit(x: Any = X, y: Any = Y, **words: Any) -> Any:
         (lambda: compiled(metrics=["mae"]), TypeError, r"metrics must be a list of 2 lists"),
         (lambda: compiled(metrics={"sise": "mae"}), ValueError, r"'size', 'kind'.*'sise'"),
         (
-            lambda: mg.Sequential([layers.Dense(1)]).compile("sgd", "mse", None, [2.0]),
-            ValueError,
-            r"loss_weights are for models with several outputs",
-        ),
-        (
             fit({"left": LEFT}),
             ValueError,
             r"x must .*'left', 'right'\]. Received: dict with \['left'\]",

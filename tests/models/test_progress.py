@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import textwrap
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,6 +96,49 @@ def test_a_terminal_gets_bars_and_no_lines(
     fit(2, "auto")
     assert capsys.readouterr().out == ""
     assert terminal.getvalue().count("10/10") >= 2 and terminal.getvalue().endswith("\n")
+
+
+CELLS = [
+    """
+    import time
+    import numpy as np
+    import minigrad as mg
+
+    class Slow(mg.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs):
+            time.sleep(0.03)
+
+    model = mg.Sequential([mg.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((80, 3), np.float32)
+    model.predict(x)  # compiled, if need be
+    """,
+    "_ = model.fit(x, x[:, :1], 4, epochs=2, callbacks=[Slow()])",
+    "_ = model.fit(x, x[:, :1], epochs=2, verbose=2)",
+]
+
+
+def test_a_notebook_keeps_one_line_for_each_bar() -> None:
+    nbformat = pytest.importorskip("nbformat")
+    client = pytest.importorskip("nbclient")
+    cells = [nbformat.v4.new_code_cell(textwrap.dedent(cell)) for cell in CELLS]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    updates = []
+
+    class Client(client.NotebookClient):  # type: ignore[misc, name-defined]
+        def process_message(self, message: Any, *args: Any) -> Any:
+            updates.append(message["msg_type"])
+            return super().process_message(message, *args)
+
+    Client(notebook, kernel_name="python3", timeout=120).execute()
+    bars = notebook.cells[1].outputs
+    assert [part.output_type for part in bars] == ["display_data"] * 2
+    for number, bar in enumerate(bars, 1):
+        (line,) = bar.data["text/plain"].splitlines()
+        assert line.startswith(f"Epoch {number}/2: 100%") and "20/20" in line and "loss: " in line
+    assert 4 <= updates.count("update_display_data") <= 2 * (5 * 2 + 1)  # 0.6 s each, or slower
+    lines = "".join(part.text for part in notebook.cells[2].outputs)
+    assert [line.split(" - ")[0] for line in lines.splitlines()] == ["Epoch 1/2", "Epoch 2/2"]
 
 
 def test_silence(capsys: pytest.CaptureFixture[str]) -> None:

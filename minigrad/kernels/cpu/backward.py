@@ -33,7 +33,6 @@ from minigrad.kernels.cpu.gemm import (
 )
 from minigrad.kernels.cpu.input_rows import add_both_grads_row
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_of_few
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -50,7 +49,11 @@ from minigrad.kernels.cpu.rows import convolve_row, quotient_up, repeat_kernel
 from minigrad.kernels.cpu.runs import repeated
 from minigrad.kernels.cpu.separable import planes_first
 from minigrad.kernels.cpu.simd import Pointer, at, keep, lanes, pointer
-from minigrad.kernels.cpu.windows import features_of_few_channels
+from minigrad.kernels.cpu.windows import (
+    add_kernel_grad_of_few_channels,
+    block_of,
+    features_of_few_channels,
+)
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["separable_backward"]
@@ -159,23 +162,27 @@ def _backward_task(
     c0 = block * parts // blocks * panel
     channels = min(all_channels, (block + 1) * parts // blocks * panel) - c0
     features, room = channels * multiplier, (sizes[4] - 1) * dh // sh + 1
-    few = all_channels < lanes(pointer(x))
+    few = 0 < all_channels < lanes(pointer(x))
     # Where the gradients go.
     target = at(pointer(sums), chunk * (len(sums) // chunks))
     d_bias = at(target, all_channels * multiplier * filters)
     d_kernel, d_rows = at(d_bias, filters), at(target, c0 * filters)
     hop = (lanes(pointer(x)) if few else 1) * all_channels  # from tap to tap
-    across = hop if few else channels
+    across = block_of(pointer(x), channels) if few else channels
     if sizes[23] == 1:
         clear(d_rows, 1, features * filters, 0)
         if c0 == 0:
             clear(d_bias, 1, filters, 0)
-        clear(at(d_kernel, c0), taps * multiplier, across, hop)
+        clear(at(d_kernel, c0), taps * multiplier, hop if few else channels, hop)
     # Scratch: kernels and gradients of just these channels, features, gradients of these.
     own = np.zeros(taps * multiplier * (across + channels), x.dtype)
     g, k = pointer(own), pointer(kernels)
+    mirrored = np.zeros(12, np.int64)
+    flipped = at(g, taps * multiplier * across)
+    if few and sh == 1 and sizes[7] == 1:
+        _mirror(pointer(mirrored), sizes, k, hop, flipped, channels)
     if not few:
-        k = at(g, taps * features)
+        k = flipped
         for i in range(taps * multiplier):
             for c in range(channels):
                 k[i * channels + c] = kernels[i * all_channels + c0 + c]
@@ -234,13 +241,26 @@ def _backward_task(
                 add_column_sums(gradient, dy_row, count, filters, pointer(short))
                 _flush(pointer(short), 1, filters, d_bias, 0)
             if few:
-                for i in range(mine, behind):
-                    image = at(pointer(x), i // out_height * height * width * channels)
-                    add_kernel_grad_of_few(
-                        g, image, i % out_height, at(dt, (i - held) * line), sizes, channels,
-                        pointer(side),
-                    )  # fmt: skip
+                add_kernel_grad_of_few_channels(
+                    g, across, pointer(x), at(dt, (mine - held) * line), mine, behind - mine,
+                    pointer(sizes), channels,
+                )  # fmt: skip
                 fresh += count
+        done = row
+        while (
+            mirrored[0] > 0
+            and row < rows_end
+            and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop
+        ):
+            row += 1
+        if done < row and len(dx) > 0:
+            features_of_few_channels(
+                at(dt, -held * line), flipped, channels, at(pointer(dx), done * width * channels),
+                done * width, (row - done) * width, pointer(mirrored), channels,
+            )  # fmt: skip
+        if few and fresh >= FLUSH:
+            _flush(g, taps, across, d_kernel, hop)
+            fresh = 0
         while row < rows_end and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop:
             image, r = row // height, row % height
             there = at(dt, (image * out_height - held) * line)
@@ -264,6 +284,7 @@ def _backward_task(
                 fresh = 0
     _flush(g, taps * multiplier, across, at(d_kernel, c0), hop)
     keep(own)
+    keep(mirrored)
     keep(zeros)
     keep(short)
     keep(t)
@@ -288,6 +309,23 @@ def _seen(
 
 
 @kernel(inner=True)
+def _mirror(
+    mirrored: Pointer, numbers: Numbers, k: Pointer, hop: int, flipped: Pointer, channels: int
+) -> None:
+    """Write which convolution of dt is dx, with stride 1: its kernel is k, the last tap first."""
+    kh, kw, dh, dw = numbers[4], numbers[5], numbers[8], numbers[9]
+    for i in range(2):
+        mirrored[i], mirrored[i + 2] = numbers[i + 2], numbers[i]
+    for i in range(4, 10):
+        mirrored[i] = numbers[i]
+    mirrored[10] = (kh - 1) * dh - numbers[10]
+    mirrored[11] = (kw - 1) * dw - numbers[11]
+    for t in range(kh * kw):
+        for c in range(channels):
+            flipped[t * channels + c] = k[(kh * kw - 1 - t) * hop + c]
+
+
+@kernel(inner=True)
 def _flush(g: Pointer, taps: int, channels: int, total: Pointer, hop: int) -> None:
     """Add short sums to the chunk's, and start again at zero."""
     for i in range(taps):
@@ -308,7 +346,8 @@ def _features_of_rows(
     pixel, multiplier = numbers[12], numbers[13]
     if 0 < pixel < lanes(x):
         count = (last - first) * out_width
-        features_of_few_channels(x, k, t, first * out_width, count, numbers, channels)
+        hop = pixel * lanes(x)
+        features_of_few_channels(x, k, hop, t, first * out_width, count, pointer(numbers), channels)
         return
     for row in range(first, last):
         image, above = row // out_height, row % out_height * sh - top

@@ -14,11 +14,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import (
-    add_kernel_grad_of_few,
-    add_kernel_grad_row,
-    copy_pixels,
-)
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row, copy_pixels
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -38,11 +34,13 @@ from minigrad.kernels.cpu.rows import (
     repeats,
 )
 from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
-from minigrad.kernels.cpu.windows import features_of_few_channels
+from minigrad.kernels.cpu.windows import (
+    add_kernel_grad_of_few_channels,
+    features_of_few_channels,
+)
 from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = [
-    "add_kernel_grad",
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
@@ -62,10 +60,10 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
         x, kernel = repeat_channels(x, kernel.shape[3]), one_per_channel(kernel)
     _, _, channels, multiplier = kernel.shape
     plan = separable_plan(geometry, len(x), channels, multiplier, 0, x.dtype)
-    wide = _repeated(kernel, plan.wide, plan.sizes)
+    planes = flat(kernel.transpose(3, 0, 1, 2) if multiplier > 1 else kernel)
     y = empty((*plan.shape[:3], channels * multiplier), x.dtype)
     out, zeros = y.reshape(-1), plan.zeros
-    _forward_run(plan.runs, plan.work, flat(x), wide, zeros, zeros, out, out, out, plan.sizes)
+    _forward_run(plan.runs, plan.work, flat(x), planes, zeros, zeros, out, out, out, plan.sizes)
     return from_last(y, geometry.data_format)
 
 
@@ -208,14 +206,19 @@ def _kernel_grad_band(
     image, out_height, out_width = sizes[0] * sizes[1], sizes[2], sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[2]
     g = at(pointer(sums), band * (len(sums) // bands))
-    side = np.empty((sizes[1] + sizes[7]) * channels, x.dtype)
-    for row in range(band * rows // bands, (band + 1) * rows // bands):
-        add_kernel_grad(
+    first, last = band * rows // bands, (band + 1) * rows // bands
+    if 0 < channels < lanes(pointer(x)):  # then there is one multiple, see `one_kernel_pays`
+        add_kernel_grad_of_few_channels(
+            g, channels * lanes(pointer(x)), pointer(x),
+            at(pointer(dy), first * out_width * channels), first, last - first,
+            pointer(sizes), channels,
+        )  # fmt: skip
+        return
+    for row in range(first, last):
+        _add_kernel_grad(
             g, at(pointer(x), row // out_height * image * channels), row % out_height,
             at(pointer(dy), row * out_width * channels * multiplier), sizes, channels, multiplier,
-            pointer(side),
         )  # fmt: skip
-    keep(side)
 
 
 @kernel(inner=True)
@@ -233,16 +236,14 @@ def features_of_pixels(
     """Compute `count` pixels of a depthwise convolution, counted through rows and images.
 
     Pixels of y are `y_pixel` elements apart, without gaps where channels are fewer than lanes.
-    Channel c of multiple m goes to m C + c. `k` is repeated, and its multiples come first:
-    (M, kh, kw, C).
+    Channel c of multiple m goes to m C + c. The multiples of `k` come first: (M, kh, kw, C).
     """
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
     if 0 < channels < lanes(x) and multiplier == 1:
-        features_of_few_channels(x, k, y, first, count, numbers, channels)
+        features_of_few_channels(x, k, channels, y, first, count, pointer(numbers), channels)
         return
-    hop = channels * repeats(x, channels)
     offsets = np.empty(3 * kh * kw, np.int64)
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
@@ -261,7 +262,7 @@ def features_of_pixels(
                 at(y, (done - j) * y_pixel + m * channels), y_pixel, j, j + run,
                 at(x, (image * height + above + a0 * dh) * width * channels), channels,
                 dh * width * channels, width, -left, sw, dw,
-                at(k, (m * kh + a0) * kw * hop), kw * hop, hop,
+                at(k, (m * kh + a0) * kw * channels), kw * channels, channels,
                 a1 - a0, kw, channels, 1, 0, 0, pointer(offsets),
             )  # fmt: skip
         done += run
@@ -346,34 +347,23 @@ def meetings(
 
 
 @kernel(inner=True)
-def add_kernel_grad(
-    g: Pointer,
-    x: Pointer,
-    i: int,
-    dt: Pointer,
-    numbers: Numbers,
-    channels: int,
-    multiplier: int,
-    side: Pointer,
+def _add_kernel_grad(
+    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, multiplier: int
 ) -> None:
     """Add what row i of an image's output contributes to the gradient of the kernel.
 
-    `x` and `dt` are the image and row i of its features' gradient. `g` is (M, kh, kw, C), repeated.
-    With strides and few channels, `side` receives a row, every sw-th pixel side by side.
+    `x` and `dt` are the image and row i of its features' gradient. `g` is (M, kh, kw, C).
     """
     height, width, out_width = numbers[0], numbers[1], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    hop, features = channels * repeats(x, channels), channels * multiplier
-    if channels < lanes(x):  # then there is one multiple, see `one_kernel_pays`
-        add_kernel_grad_of_few(g, x, i, dt, numbers, channels, side)
-        return
     for a in range(kh):
         r = i * sh + a * dh - top
         if r < 0 or r >= height:
             continue
         for m in range(multiplier):
             add_kernel_grad_row(
-                at(g, (m * kh + a) * kw * hop), hop, at(x, r * width * channels), channels,
-                width, -left, sw, dw, at(dt, m * channels), features, out_width, kw, channels,
+                at(g, (m * kh + a) * kw * channels), channels, at(x, r * width * channels),
+                channels, width, -left, sw, dw, at(dt, m * channels), channels * multiplier,
+                out_width, kw, channels,
             )  # fmt: skip

@@ -11,7 +11,7 @@ from minigrad.kernels.cpu.layout import Array, Numbers, read_only
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.runs import flat, runs
 
-__all__ = ["add", "erf"]
+__all__ = ["add", "add_to", "erf"]
 
 
 def add(a: Array, b: Array) -> Array:
@@ -32,6 +32,26 @@ def add(a: Array, b: Array) -> Array:
     tasks, sizes = runs(a.size)
     _add(tasks, a.size, *flat((a, b), (y,)), sizes)
     return y
+
+
+def add_to(total: Array, part: Array) -> None:
+    """Add `part` to `total`, in its place.
+
+    Parameters
+    ----------
+    total, part : ndarray of float32 or float64
+        Of one shape and dtype, C-contiguous.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> total = np.array([1.0, 2.0])
+    >>> add_to(total, np.array([10.0, 20.0]))
+    >>> total
+    array([11., 22.])
+    """
+    tasks, sizes = runs(total.size)
+    _add_to(tasks, total.size, *flat((part,), (total,)), sizes)
 
 
 def erf(x: Array) -> Array:
@@ -73,3 +93,15 @@ def _add(
     left, right, out = a[start:end], b[start:end], y[start:end]
     for i in range(len(out)):
         out[i] = left[i] + right[i]
+
+
+@kernel(parallel=True)
+def _add_to(
+    task: int, part: Array, _b: Array, _c: Array, _d: Array,
+    total: Array, _y: Array, _z: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    # The sum is an argument only once: of two, the compiler could not know that they are the same.
+    start, end = task * sizes[0], min((task + 1) * sizes[0], total.size)
+    run, out = part[start:end], total[start:end]
+    for i in range(len(out)):
+        out[i] += run[i]

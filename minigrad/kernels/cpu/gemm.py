@@ -78,17 +78,21 @@ def multiply(
     ldo: int,
     stream: bool = False,
     relu: bool = False,
+    step: int = 0,
+    panel: int = 0,
 ) -> None:
     """Compute out = a b + bias, with row steps lda and ldo, and b packed.
 
-    Where `stream` is true, whole tiles go past the caches into memory: see `simd.streams`. Where
-    `relu` is true, negative elements become 0 on their way.
+    Or with b as it is, where `step` and `panel` say how many elements lie from row to row and from
+    panel to panel. Where `stream` is true, whole tiles go past the caches into memory: see
+    `simd.streams`. Where `relu` is true, negative elements become 0 on their way.
     """
-    width = 2 * lanes(a)
+    if step == 0:
+        step, panel = 2 * lanes(a), depth * 2 * lanes(a)
     for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
         _product(
             at(a, start), 1, lda, rows, min(DEPTH, depth - start),
-            at(packed, start * width), width, depth * width, columns,
+            at(packed, start * step), step, panel, columns,
             bias, start == 0, out, ldo, stream and depth <= DEPTH,
             relu and start + DEPTH >= depth,
         )  # fmt: skip

@@ -69,6 +69,9 @@ if "OMP_WAIT_POLICY" not in os.environ:  # both are read when numba starts its t
 SPREAD_FROM = 1 << 19
 """Multiply-adds from which work is spread over threads: below, waking them up costs more."""
 
+APART = 8
+"""Numbers from one thread's counter to the next: each one has a cache line for itself."""
+
 _numba: Any = numba  # much of it has no type hints
 _cgutils: Any = cgutils
 _kind = operator.attrgetter("dtype", "ndim")  # of an array; in a loop that runs in C
@@ -155,9 +158,9 @@ class ParallelKernel(Generic[*Ts]):
         address = self._addresses.get(kinds)
         if address is None:
             address = self._addresses[kinds] = self._compile(args)
-        if tasks > 1 and work >= SPREAD_FROM and _threads.acquire():
+        if tasks > 1 and work >= SPREAD_FROM and (threads := _threads.acquire()):
             try:
-                failed = _run_on_threads(tasks, address, *args)
+                failed = _run_on_threads(tasks, min(tasks, threads), address, *args)
             finally:
                 _threads.release()
         else:
@@ -184,23 +187,24 @@ class _Threads:
         self._layer = ""
         self._lock = threading.Lock()
 
-    def acquire(self) -> bool:
-        """Return whether a parallel launch is allowed; if so, `release` must follow."""
+    def acquire(self) -> int:
+        """Return how many threads a parallel launch may use; if it may, `release` must follow."""
         if not self._usable:
-            return False
+            return 0
         try:
-            if _numba.get_num_threads() == 1:
-                return False
+            threads = int(_numba.get_num_threads())
+            if threads == 1:
+                return 0
             if not self._layer:
                 self._layer = _numba.threading_layer()
         except ValueError:  # the layer that NUMBA_THREADING_LAYER asks for is not there
             self._usable = False
-            return False
+            return 0
         if self._layer != "workqueue":
-            return True
+            return threads
         # A thread that Python does not know is one of workqueue's own, in the middle of a launch.
         foreign = isinstance(threading.current_thread(), threading._DummyThread)
-        return not foreign and self._lock.acquire(blocking=False)
+        return threads if not foreign and self._lock.acquire(blocking=False) else 0
 
     def release(self) -> None:
         """End a parallel launch."""
@@ -269,11 +273,38 @@ def _in_order(tasks: int, address: int, *args: Any) -> bool:
     return failed
 
 
-def _on_threads(tasks: int, address: int, *args: Any) -> bool:
+def _take_task(typing_context: Any, counters: Any, index: Any) -> Any:
+    """Return counters[index], and count it up, as one step that no other thread comes between."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, values[0])
+        place = builder.gep(array.data, [values[1]])
+        return builder.atomic_rmw("add", place, _cgutils.intp_t(1), "monotonic")
+
+    return _numba.int64(counters, index), generate
+
+
+_take: Any = _numba.extending.intrinsic(_take_task)
+
+
+def _on_threads(tasks: int, threads: int, address: int, *args: Any) -> bool:
+    """Give each thread an equal share of the tasks; who is done helps the others.
+
+    For a thread may come late: it slept, or its processor had other work.
+    """
+    counters = np.empty(threads * APART, np.int64)
+    for share in range(threads):
+        counters[share * APART] = share * tasks // threads
     failed = np.zeros(1, np.bool_)
-    for number in prange(tasks):
-        if _call(address, number, args):
-            failed[0] = True
+    for thread in prange(threads):
+        for other in range(threads):
+            share = (thread + other) % threads
+            end = (share + 1) * tasks // threads
+            number = _take(counters, share * APART)
+            while number < end:
+                if _call(address, number, args):
+                    failed[0] = True
+                number = _take(counters, share * APART)
     return bool(failed[0])
 
 

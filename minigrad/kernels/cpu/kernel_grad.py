@@ -7,8 +7,6 @@ over the pixels of a row of the output. Pixels that several taps see are loaded 
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Numbers
-from minigrad.kernels.cpu.rows import repeats
 from minigrad.kernels.cpu.simd import (
     Pointer,
     Static,
@@ -22,7 +20,7 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_kernel_grad_of_few", "add_kernel_grad_row", "copy_pixels"]
+__all__ = ["add_kernel_grad_row", "copy_pixels"]
 
 SINGLE = Static(1, 1)
 THREE_TAPS, FIVE_TAPS, ONE_TAP = Static(3, 2), Static(5, 2), Static(1, 4)
@@ -99,40 +97,6 @@ def add_kernel_grad_row(
 
 
 @kernel(inner=True)
-def add_kernel_grad_of_few(
-    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, side: Pointer
-) -> None:
-    """Do what `depthwise.add_kernel_grad` does, for fewer channels than a vector has lanes."""
-    height, width, out_width = numbers[0], numbers[1], numbers[3]
-    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
-    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    hop = channels * repeats(x, channels)
-    for a in range(kh):
-        r = i * sh + a * dh - top
-        if r < 0 or r >= height:
-            continue
-        target = at(g, a * kw * hop)
-        if sw == 1:
-            _add_few_channels_row(
-                target, hop, at(x, r * width * channels), width, -left, dw, dt, out_width, kw,
-                channels,
-            )  # fmt: skip
-            continue
-        room = (width + sw - 1) // sw * channels
-        for w in range(min(sw, width)):
-            copy_pixels(
-                at(x, (r * width + w) * channels), sw * channels, (width - 1 - w) // sw + 1,
-                channels, at(side, w * room), channels,
-            )  # fmt: skip
-        for b in range(kw):
-            w = (b * dw - left) % sw
-            _add_few_channels_row(
-                at(target, b * hop), hop, at(side, w * room), (width - 1 - w) // sw + 1,
-                (b * dw - left - w) // sw, 1, dt, out_width, 1, channels,
-            )  # fmt: skip
-
-
-@kernel(inner=True)
 def copy_pixels(
     x: Pointer, x_pixel: int, count: int, channels: int, y: Pointer, y_pixel: int
 ) -> None:
@@ -140,45 +104,6 @@ def copy_pixels(
     for c in range(channels):
         for u in range(count):
             y[u * y_pixel + c] = x[u * x_pixel + c]
-
-
-@kernel(inner=True)
-def _add_few_channels_row(
-    g: Pointer,
-    g_hop: int,
-    x: Pointer,
-    width: int,
-    start: int,
-    hop: int,
-    y: Pointer,
-    count: int,
-    taps: int,
-    channels: int,
-) -> None:
-    """Add Σ_u x[start + u + t * hop] y[u] to g[t], for every t and fewer channels than lanes.
-
-    `g` is repeated like a kernel (`repeat_kernel`); the sum of its repetitions is the gradient.
-    """
-    one = lanes(x)
-    for t in range(taps):
-        offset = start + t * hop
-        first = max(0, -offset)
-        last = max(first, min(count, width - offset))
-        block, blocks = one * channels, (last - first) // one
-        rest = (last - first) % one * channels
-        target, left, right = (
-            at(g, t * g_hop), at(x, (first + offset) * channels), at(y, first * channels)
-        )  # fmt: skip
-        for c in range(0, block, one):
-            _grad_run(
-                ONE_TAP, NEXT, at(target, c), 0, at(left, c), block, block,
-                at(right, c), block, blocks, one,
-            )  # fmt: skip
-        for c in range(0, rest, one):
-            _grad_run(
-                ONE_TAP, NEXT, at(target, c), 0, at(left, blocks * block + c), block, block,
-                at(right, blocks * block + c), block, 1, min(one, rest - c),
-            )  # fmt: skip
 
 
 @kernel(inner=True)

@@ -192,6 +192,8 @@ def _slopes(parts: Array, scale: Array, sizes: Numbers, found: Array, vectors: A
             sums[0, c] += parts[0, t, c]
             sums[1, c] += parts[1, t, c]
     for c in range(features):
+        if sizes[5] and math.isnan(vectors[0, c] * vectors[1, c] + vectors[2, c]):
+            sums[0, c] = 0.0  # all values are NaN, which are not positive, though not <= 0 either
         d_beta, d_gamma = sums[0, c], sums[1, c] * scale[c]
         found[0, c] = d_gamma
         found[1, c] = d_beta

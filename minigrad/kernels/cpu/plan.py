@@ -39,6 +39,8 @@ MANY_PIXELS = 2048
 SHORT = 16
 LARGE_OUTPUT = 1 << 23
 """Bytes from which an output is not kept in the caches: the next layer would not find it there."""
+SMALL_MATRIX = 4096
+"""Bytes of Q up to which it is not packed: it stays in the nearest cache anyway."""
 CONFLICT = 4096
 """Bytes: rows that lie a multiple of this apart use the same few places of the nearest cache."""
 LARGEST_BY_RUNS = 1 << 16
@@ -55,10 +57,9 @@ class Plan(NamedTuple):
     """Multiply-adds."""
     wide: int
     """Elements of the depthwise kernel, repeated (see `rows.repeat_kernel`)."""
-    panels_at: int
-    """Where the panels of Q start, behind the depthwise kernel: at a multiple of a cache line."""
     panels: int
     packed: int
+    """Elements of the panels of Q; 0 where Q is used as it is."""
     runs: int
     zeros: Array
     """Read-only zeros, for biases that are not there."""
@@ -88,14 +89,14 @@ def separable_plan(
     runs = balanced(batch * image, max(12, min(LONGEST_RUN, most)), work)
     bands = max(1, min(chunks_of(work, batch * image, 16), batch * height))
     wide = geometry.taps * features * repeats
-    panels_at = -(-wide // (2 * lanes)) * 2 * lanes
     panels = -(-filters // (2 * lanes))
+    as_it_is = features * filters * dtype.itemsize <= SMALL_MATRIX
     sizes = np.array(
         [
             *geometry.numbers,
             *(channels, multiplier, filters, batch * image),
-            *(_apart(features, dtype), 0, 0, 0, 0),
-            *(bands, batch, 0, runs, relu, panels_at),
+            *(_apart(features, dtype), filters * as_it_is, 2 * lanes * as_it_is, 0, 0),
+            *(bands, batch, 0, runs, relu),
         ],
         dtype=np.int64,
     )
@@ -106,9 +107,8 @@ def separable_plan(
         shape=(batch, height, width, filters),
         work=work,
         wide=wide,
-        panels_at=panels_at,
         panels=panels,
-        packed=panels * 2 * lanes * features,
+        packed=0 if as_it_is else panels * 2 * lanes * features,
         runs=runs,
         zeros=zeros,
         sizes=sizes,

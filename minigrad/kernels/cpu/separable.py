@@ -33,7 +33,6 @@ from minigrad.kernels.cpu.layout import (
 )
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, separable_plan
-from minigrad.kernels.cpu.rows import repeat_kernel
 from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
 from minigrad.kernels.geometry import ConvGeometry
 
@@ -57,17 +56,16 @@ def separable_forward(
     plan = separable_plan(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
-    kernels = empty(plan.panels_at + plan.packed, x.dtype)
     zeros, sizes = plan.zeros, plan.sizes
-    depthwise, pointwise = planes_first(depthwise_kernel, pointwise_kernel)
-    _pack(
-        plan.panels, plan.packed, depthwise, pointwise, zeros, zeros,
-        kernels, kernels, kernels, sizes,
-    )  # fmt: skip
+    depthwise, matrix = planes_first(depthwise_kernel, pointwise_kernel)
+    if plan.packed > 0:
+        panels = empty(plan.packed, x.dtype)
+        _pack(plan.panels, plan.packed, matrix, zeros, zeros, zeros, panels, panels, panels, sizes)
+        matrix = flat(panels)
     y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
-        plan.runs, plan.work, flat(x), flat(kernels), zeros if bias is None else flat(bias), zeros,
+        plan.runs, plan.work, flat(x), depthwise, zeros if bias is None else flat(bias), matrix,
         out, out, out, sizes,
     )  # fmt: skip
     return from_last(y, geometry.data_format)
@@ -84,23 +82,17 @@ def planes_first(depthwise: Array, pointwise: Array) -> tuple[Array, Array]:
 
 @kernel(parallel=True)
 def _pack(
-    panel: int, depthwise: Array, pointwise: Array, _c: Array, _d: Array,
-    kernels: Array, _v: Array, _w: Array, sizes: Numbers,
+    panel: int, matrix: Array, _b: Array, _c: Array, _d: Array,
+    panels: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
-    """Pack one panel of the pointwise kernel; task 0 repeats the depthwise one, too."""
-    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
-    if panel == 0:
-        taps = multiplier * sizes[4] * sizes[5]
-        repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
-    pack_panel(
-        pointer(pointwise), filters, 1, channels * multiplier, filters, panel,
-        at(pointer(kernels), sizes[26]),
-    )  # fmt: skip
+    """Pack one panel of the pointwise kernel."""
+    filters, depth = sizes[14], sizes[12] * sizes[13]
+    pack_panel(pointer(matrix), filters, 1, depth, filters, panel, pointer(panels))
 
 
 @kernel(parallel=True)
 def _forward_run(
-    number: int, x: Array, kernels: Array, bias: Array, _d: Array,
+    number: int, x: Array, depthwise: Array, bias: Array, matrix: Array,
     y: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Compute a run of output pixels."""
@@ -110,11 +102,12 @@ def _forward_run(
     scratch = np.empty(count * row, x.dtype)
     t = pointer(scratch)
     features_of_pixels(
-        pointer(x), pointer(kernels), t, row, first, count, sizes, channels, multiplier
+        pointer(x), pointer(depthwise), t, row, first, count, sizes, channels, multiplier
     )
     multiply(
-        t, row, count, channels * multiplier, at(pointer(kernels), sizes[26]), filters,
+        t, row, count, channels * multiplier, pointer(matrix), filters,
         pointer(bias), at(pointer(y), first * filters), filters, large, sizes[25] != 0,
+        sizes[17], sizes[18],
     )  # fmt: skip
     if large:
         drain()

@@ -6,9 +6,11 @@ outputs see them, zeros at its ends included. So the rows that an output sees ar
 a stride s, pixels 0, s, 2 s ... of the padded row, then 1, s + 1 ..., and so on. Then each tap
 is one offset into the copies, for all pixels of the output row.
 
-A copy is one load and one store for each pixel, and most are used by `kh` output rows: they stay in
-a ring of as many rows as a batch of output rows spans. All rows of a batch are copied before the
-first one is used: what was stored just now, in other pieces, could not be loaded without waiting.
+A copy is one load and one store for each pixel, and most are used by `kh` output rows: whole images
+are copied where they are small. All rows of a batch are copied before the first one is used: what
+was stored just now, in other pieces, could not be loaded without waiting.
+
+Elements that lie a `block_of` apart are of the same channel in each lane, and so share weights.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from __future__ import annotations
 import numpy as np
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.layout import Numbers
 from minigrad.kernels.cpu.rows import quotient_up
 from minigrad.kernels.cpu.simd import (
+    VECTOR_BYTES,
     Pointer,
     Static,
+    add_products,
     add_taps,
+    add_tile,
     at,
+    fold,
     keep,
     lanes,
     load_tile,
@@ -31,75 +36,153 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["features_of_few_channels"]
+__all__ = ["add_kernel_grad_of_few_channels", "block_of", "features_of_few_channels"]
 
-ONE, BROAD, SINGLE = Static(1, 1), Static(1, 4), Static(1, 1)
+ONE, FOUR, SINGLE = Static(1, 1), Static(4, 1), Static(1, 1)
+ONE_TAP, NEXT = Static(1, 4), Static(4, 1)
+ROOM = 16 * 1024
+"""Bytes of copies: they stay in the nearest cache."""
 BATCH = 4
+"""Rows of the output that are computed from one set of copies, at least."""
 FEWEST = 4
 """Channels up to which single numbers are copied: a vector for each pixel takes longer."""
 
 
 @kernel(inner=True)
+def block_of(x: Pointer, channels: int) -> int:
+    """Return after how many elements a channel is in the same lane again."""
+    one: int = lanes(x)
+    return one if one % channels == 0 else one * channels
+
+
+@kernel(inner=True)
 def features_of_few_channels(
-    x: Pointer, k: Pointer, y: Pointer, first: int, count: int, numbers: Numbers, channels: int
-) -> None:
+    x: Pointer, k: Pointer, hop: int, y: Pointer, first: int, count: int, numbers: Pointer,
+    channels: int,
+) -> None:  # fmt: skip
     """Compute `count` pixels of a depthwise convolution with fewer channels than lanes.
 
-    Pixels are counted through rows and images. `k` is repeated (`rows.repeat_kernel`).
+    Pixels are counted through rows and images. The weights of tap t are k[t * hop] and on.
+    `numbers` are those of a geometry.
     """
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
-    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
-    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    block, pixels = lanes(x) * channels, out_width + (kw - 1) * dw // sw
-    slots = (BATCH - 1) * sh + (kh - 1) * dh + 1
-    slot = sw * pixels * channels + lanes(x)  # a last vector may end behind the last pixel
-    copies = np.full(slots * slot + 4 * lanes(x), k[0])
-    held = np.full(slots, -1)  # which row is in which slot, counted from the first padded one
-    taps, table = np.empty(kw, np.int64), np.empty(2 * kh * kw, np.int64)
-    for b in range(kw):
-        taps[b] = (b * dw % sw * pixels + b * dw // sw) * channels
+    taps, sh, top = numbers[4] * numbers[5], numbers[6], numbers[10]
+    block, image_size = block_of(x, channels), height * width * channels
+    slot, batch, spare = _room(numbers, channels, lanes(x))
+    copies, weights = np.full(batch * sh * slot + spare, k[0]), np.full(taps * block, k[0])
+    table = np.empty(2 * taps, np.int64)
+    _clear(pointer(copies), len(copies))
+    _tabulate(pointer(table), numbers, channels, slot, block)
+    for t in range(taps):
+        for e in range(block):
+            weights[t * block + e] = k[t * hop + e % channels]
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
     done = 0
     while done < count:
-        end = min(i + BATCH, out_height, i + (j + count - done + out_width - 1) // out_width)
-        # Rows and their slots are counted from the first padded one.
-        base, above = (image * height + i * sh) % slots, image * height - top
-        for padded in range(i * sh, (end - 1) * sh + (kh - 1) * dh + 1):
-            s = base + padded - i * sh
-            if s >= slots:
-                s -= slots
-            if top <= padded < top + height and held[s] != above + padded:
-                held[s] = above + padded
-                _copy_row(
-                    at(pointer(copies), s * slot), at(x, held[s] * width * channels),
-                    width, channels, sw, left, pixels,
-                )  # fmt: skip
-        while i < end:
+        rows = min(batch, out_height - i, (j + count - done + out_width - 1) // out_width)
+        _copy_rows(
+            pointer(copies), slot, at(x, image * image_size), i * sh - top, rows, numbers, channels
+        )
+        for r in range(rows):
             run = min(count - done, out_width - j)
-            n, r, s = 0, i * sh - top, base
-            for a in range(kh):
-                if 0 <= r < height:
-                    for b in range(kw):
-                        table[2 * n] = s * slot + j * channels + taps[b]
-                        table[2 * n + 1] = (a * kw + b) * block
-                        n += 1
-                r, s = r + dh, s + dh  # slots are a ring: no division
-                if s >= slots:
-                    s -= slots
             _row(
-                at(y, done * channels), run * channels, pointer(copies), k, block, pointer(table), n
-            )
+                at(y, done * channels), run * channels,
+                at(pointer(copies), r * sh * slot + j * channels), pointer(weights), block,
+                pointer(table), taps,
+            )  # fmt: skip
             done += run
-            i, j, base = i + 1, 0, base + sh
-            while base >= slots:
-                base -= slots
+            j = 0
+        i += rows
         if i == out_height:
             image, i = image + 1, 0
     keep(copies)
-    keep(held)
-    keep(taps)
+    keep(weights)
     keep(table)
+
+
+@kernel(inner=True)
+def add_kernel_grad_of_few_channels(
+    g: Pointer, hop: int, x: Pointer, dt: Pointer, row: int, count: int, numbers: Pointer,
+    channels: int,
+) -> None:  # fmt: skip
+    """Add what `count` rows of the output contribute to the gradient of the kernel.
+
+    Rows are counted through images; `dt` is where the gradient of the first one starts. The sums of
+    tap t are g[t * hop] and on, a block of them: each channel's must still be added up.
+    """
+    height, width, out_height, size = numbers[0], numbers[1], numbers[2], numbers[3] * channels
+    taps, sh, top = numbers[4] * numbers[5], numbers[6], numbers[10]
+    block, image_size = block_of(x, channels), height * width * channels
+    slot, batch, spare = _room(numbers, channels, lanes(x))
+    copies, table = np.full(batch * sh * slot + spare, x[0]), np.empty(2 * taps, np.int64)
+    _clear(pointer(copies), len(copies))
+    _tabulate(pointer(table), numbers, channels, slot, 0)
+    image, i = row // out_height, row % out_height
+    done = 0
+    while done < count:
+        rows = min(batch, out_height - i, count - done)
+        _copy_rows(
+            pointer(copies), slot, at(x, image * image_size), i * sh - top, rows, numbers, channels
+        )
+        for t in range(taps):
+            _add_products_of_rows(
+                at(g, t * hop), at(pointer(copies), table[2 * t]), sh * slot, at(dt, done * size),
+                size, rows, block,
+            )  # fmt: skip
+        done += rows
+        i += rows
+        if i == out_height:
+            image, i = image + 1, 0
+    keep(copies)
+    keep(table)
+
+
+@kernel(inner=True)
+def _room(numbers: Pointer, channels: int, one: int) -> tuple[int, int, int]:
+    """Return elements from copy to copy, rows of the output per batch, and elements behind them."""
+    sh, sw, span = numbers[6], numbers[7], (numbers[4] - 1) * numbers[8] + 1
+    pixels = numbers[3] + (numbers[5] - 1) * numbers[9] // sw
+    # A last vector may end behind the last pixel.
+    slot = (sw * pixels * channels + 2 * one - 1) // one * one
+    most = ROOM * one // VECTOR_BYTES // slot
+    batch = max(BATCH, min(numbers[2], (most - span) // sh + 1))
+    return slot, batch, (span + 1) * slot
+
+
+@kernel(inner=True)
+def _clear(x: Pointer, size: int) -> None:
+    """Set so many numbers to zero."""
+    for i in range(size):
+        x[i] = 0
+
+
+@kernel(inner=True)
+def _tabulate(table: Pointer, numbers: Pointer, channels: int, slot: int, block: int) -> None:
+    """Write for each tap where its copies and its weights are, as seen from an output's first."""
+    kh, kw, sw, dh, dw = numbers[4], numbers[5], numbers[7], numbers[8], numbers[9]
+    pixels = numbers[3] + (kw - 1) * dw // sw
+    for a in range(kh):
+        for b in range(kw):
+            t = a * kw + b
+            place = b * dw % sw * pixels + b * dw // sw
+            table[2 * t], table[2 * t + 1] = a * dh * slot + place * channels, t * block
+
+
+@kernel(inner=True)
+def _copy_rows(
+    copies: Pointer, slot: int, x: Pointer, above: int, rows: int, numbers: Pointer, channels: int
+) -> None:
+    """Copy what some rows of the output see, from row `above` on; rows outside are zeros."""
+    height, width, sh, sw = numbers[0], numbers[1], numbers[6], numbers[7]
+    pixels = numbers[3] + (numbers[5] - 1) * numbers[9] // sw
+    for s in range((rows - 1) * sh + (numbers[4] - 1) * numbers[8] + 1):
+        copy = at(copies, s * slot)
+        if 0 <= above + s < height:
+            source = at(x, (above + s) * width * channels)
+            _copy_row(copy, source, width, channels, sw, numbers[11], pixels)
+        else:
+            _clear(copy, slot)
 
 
 @kernel(inner=True)
@@ -108,17 +191,15 @@ def _copy_row(
 ) -> None:
     """Copy a row: for each remainder p by the stride, padded pixels p, p + stride, and so on.
 
-    Whole vectors are written in ascending order: what is too much is written again.
+    Zeros at its ends are there already. Whole vectors are written in ascending order: what is too
+    much is zeros, or written again.
     """
     one = lanes(x)
     for p in range(stride):
         begin = min(pixels, max(0, quotient_up(left - p, stride)))
         end = max(begin, min(pixels, quotient_up(width + left - p, stride)))
-        target = at(copy, p * pixels * channels)
-        for e in range(0, begin * channels, one):
-            store_tile(zero_tile(ONE, x), target, e, 0, None)
         source = at(x, (begin * stride + p - left) * channels)
-        target, size = at(target, begin * channels), (end - begin) * channels
+        target, size = at(copy, (p * pixels + begin) * channels), (end - begin) * channels
         if stride == 1:
             for e in range(0, size - one + 1, one):
                 store_tile(load_tile(ONE, source, e, 0, None), target, e, 0, None)
@@ -132,33 +213,49 @@ def _copy_row(
             for u in range(end - begin):
                 pixel = load_tile(ONE, source, u * stride * channels, 0, channels)
                 store_tile(pixel, target, u * channels, 0, None)
-        target = at(target, size)
-        for e in range(0, (pixels - end) * channels, one):
-            store_tile(zero_tile(ONE, x), target, e, 0, None)
 
 
 @kernel(inner=True)
-def _row(y: Pointer, size: int, x: Pointer, k: Pointer, block: int, table: Pointer, n: int) -> None:
-    """Compute a row of outputs; the repeated weights serve a block of elements."""
-    four = 4 * lanes(x)
-    for start in range(0, size, block):
-        for c in range(0, min(block, size - start), four):
-            rest = min(block, size - start) - c
-            left, right, out = at(x, start + c), at(k, c), at(y, start + c)
-            if rest >= four:
-                _vectors(BROAD, out, left, right, table, n, None)
-            elif rest > lanes(x):
-                _vectors(BROAD, out, left, right, table, n, rest)
-            else:
-                _vectors(ONE, out, left, right, table, n, rest)
-
-
-@kernel(inner=True)
-def _vectors(
-    shape: Static, y: Pointer, x: Pointer, k: Pointer, table: Pointer, n: int, rest: int | None
+def _row(
+    y: Pointer, size: int, x: Pointer, k: Pointer, block: int, table: Pointer, taps: int
 ) -> None:
-    """Compute some vectors of outputs."""
-    tile = zero_tile(shape, x)
-    for i in range(n):
-        tile = add_taps(tile, SINGLE, x, table[2 * i], 0, k, table[2 * i + 1], 0, rest)
-    store_tile(tile, y, 0, 0, rest)
+    """Compute a row of outputs, four blocks at a time, then vector by vector."""
+    one, start = lanes(x), 0
+    while start + 4 * block <= size:
+        for c in range(0, block, one):
+            tile = zero_tile(FOUR, x)
+            for t in range(taps):
+                source, weight = start + c + table[2 * t], c + table[2 * t + 1]
+                tile = add_taps(tile, SINGLE, x, source, block, k, weight, 0, None)
+            store_tile(tile, y, start + c, block, None)
+        start += 4 * block
+    c = 0
+    for e in range(start, size, one):
+        vector, rest = zero_tile(ONE, x), min(one, size - e)
+        for t in range(taps):
+            source, weight = e + table[2 * t], c + table[2 * t + 1]
+            vector = add_taps(vector, SINGLE, x, source, 0, k, weight, 0, rest)
+        store_tile(vector, y, e, 0, rest)
+        c += one
+        if c == block:
+            c = 0
+
+
+@kernel(inner=True)
+def _add_products_of_rows(
+    g: Pointer, x: Pointer, x_row: int, y: Pointer, size: int, rows: int, block: int
+) -> None:
+    """Add the products of rows of `size` elements to a block of sums."""
+    one = lanes(x)
+    for c in range(0, min(block, size), one):
+        tile = zero_tile(ONE_TAP, x)
+        for r in range(rows):
+            left, right, e = at(x, r * x_row), at(y, r * size), c
+            while e + 3 * block + one <= size:
+                tile = add_products(tile, NEXT, left, e, block, right, e, block, None)
+                e += 4 * block
+            while e < size:
+                tile = add_products(tile, SINGLE, left, e, 0, right, e, 0, min(one, size - e))
+                e += block
+        total = fold(tile)
+        store_tile(add_tile(total, load_tile(ONE, g, c, 0, None)), g, c, 0, None)
