@@ -110,18 +110,20 @@ class KernelCompiler(_Compiler):
     """Compiles a kernel that Python calls."""
 
     library: Any = KernelLibrary
+    state: Any
 
     def compile_extra(self, function: Any) -> Any:
         """Compile a function."""
+        numba_compiler: Any = super()
         before = _calls.begin(self.state.typingctx)
         try:
-            return super().compile_extra(function)
+            return numba_compiler.compile_extra(function)
         finally:
             _calls.end(self.state.typingctx, before)
 
     def define_pipelines(self) -> list[Any]:
         """Return numba's passes, without those that find nothing in kernels."""
-        state: Any = self.state
+        state = self.state
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         _calls.flags = ConfigStack.top_or_none()
