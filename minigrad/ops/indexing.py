@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, primitive, wrap
-from minigrad.autograd.convert import number_type
+from minigrad.autograd.convert import explained, number_type
 from minigrad.config import resolve_dtype
 from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, Shape, normalize_axis, sizes
@@ -66,16 +65,6 @@ def _frozen_part(part: Any, x: Tensor) -> Any:
     return part
 
 
-def _explained(error: IndexError, index: Index) -> IndexError:
-    """Return an error that tells what was received, where NumPy's does not."""
-    if not str(error).startswith("only integers"):
-        return error
-    return IndexError(
-        "An index is made of integers, slices, ..., None, and arrays of integers or booleans. "
-        f"Received: {brief(index)}"
-    )
-
-
 def getitem(x: Operand, index: Index) -> Tensor:
     """Return x[index], with NumPy's rules.
 
@@ -106,7 +95,7 @@ def getitem(x: Operand, index: Index) -> Tensor:
     try:
         return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
     except IndexError as error:
-        raise _explained(error, index) from None
+        raise explained(error, index) from None
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
@@ -133,7 +122,7 @@ def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
     try:
         target = np.broadcast_to(np.empty((), x.dtype, like=x.data), whole)[index].shape
     except IndexError as error:
-        raise _explained(error, index) from None
+        raise explained(error, index) from None
     if x.shape != target:
         from minigrad.ops.shape import broadcast_to
 
