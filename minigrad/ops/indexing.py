@@ -54,7 +54,10 @@ def _frozen(index: Index, x: Tensor) -> Index:
 def _frozen_part(part: Any, x: Tensor) -> Any:
     """Return one part of an index; a tuple or a range inside an index counts as an array."""
     if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
-        array = np.array(part) if isinstance(part, np.ndarray) else constant(part).data
+        try:
+            array = part.data if isinstance(part, Tensor) else np.array(part)
+        except ValueError:  # lists of different lengths
+            array = np.array(None)
         if not array.size and not isinstance(part, (Tensor, np.ndarray)):
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":
