@@ -22,6 +22,7 @@ __all__ = [
     "Padding",
     "Pads",
     "data_format",
+    "integer",
     "number",
     "padding",
     "pair",
@@ -64,6 +65,36 @@ def positive_int(value: object, name: str) -> int:
             f"The `{name}` argument must be an integer >= 1. Received: {name}={brief(value)}"
         )
     return number
+
+
+def integer(value: object, name: str, minimum: int = 1) -> int:
+    """Return `value` as a plain int that is at least `minimum`: a count, a size, a seed.
+
+    Parameters
+    ----------
+    value : object
+        An int or a NumPy integer; unlike `positive_int`, no float, whole as it may be.
+    name : str
+        The argument's name, for the error message.
+    minimum : int
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        For anything else; a bool is not an integer here.
+
+    Examples
+    --------
+    >>> integer(np.int64(0), "seed", 0)
+    0
+    """
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
+        return int(value)
+    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
 
 
 def number(

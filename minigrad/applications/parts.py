@@ -62,46 +62,32 @@ class Network:
 
     def separable(self, x: Symbol, filters: int, strides: int = 1) -> Symbol:
         """Return a separable 3x3 convolution."""
-        result: Symbol = layers.SeparableConv2D(
-            filters,
-            3,
-            strides=strides,
-            padding="same",
-            depthwise_initializer="he_uniform",
-            pointwise_initializer="he_uniform",
-            use_bias=False,  # the normalization that follows has an offset
-            name=self._named("separable"),
-        )(x)
-        return result
+        options: Any = {f"{part}_initializer": "he_uniform" for part in ("depthwise", "pointwise")}
+        # No bias: the normalization that follows has an offset.
+        options |= {"strides": strides, "padding": "same", "use_bias": False}
+        return self._apply("separable", layers.SeparableConv2D, x, filters, 3, **options)
 
     def shortcut(self, x: Symbol, filters: int, strides: int) -> Symbol:
         """Return a normalized 1x1 convolution, past a block that changes the shape."""
         options: Any = {"strides": strides, "padding": "same", "use_bias": False}
-        x = layers.Conv2D(filters, 1, name=self._named("shortcut"), **options)(x)
-        return self.normalized(x)
+        return self.normalized(self._apply("shortcut", layers.Conv2D, x, filters, 1, **options))
 
     def normalized(self, x: Symbol) -> Symbol:
         """Return `x` after a batch normalization."""
-        name = self._named("normalize")
-        result: Symbol = layers.BatchNormalization(self._axis, momentum=MOMENTUM, name=name)(x)
-        return result
+        kind = layers.BatchNormalization
+        return self._apply("normalize", kind, x, self._axis, momentum=MOMENTUM)
 
     def relu(self, x: Symbol) -> Symbol:
         """Return the positive part of `x`."""
-        result: Symbol = layers.ReLU(name=self._named("relu"))(x)
-        return result
+        return self._apply("relu", layers.ReLU, x)
 
     def pool(self, x: Symbol) -> Symbol:
         """Return the largest values of 3x3 windows, two pixels apart."""
-        result: Symbol = layers.MaxPooling2D(
-            3, strides=2, padding="same", name=self._named("pool")
-        )(x)
-        return result
+        return self._apply("pool", layers.MaxPooling2D, x, 3, strides=2, padding="same")
 
     def add(self, x: Symbol, y: Symbol) -> Symbol:
         """Return the sum of two branches."""
-        result: Symbol = layers.Add(name=self._named("add"))([x, y])
-        return result
+        return self._apply("add", layers.Add, [x, y])
 
     def halving(self, x: Symbol) -> int:
         """Return the stride of the next block: 2 while there are more than 4 pixels on a side."""
@@ -116,13 +102,16 @@ class Network:
         x = layers.Dense(classes, activation=activation, name="vote")(x)
         return Functional(self.inputs, x, name=self.name)
 
+    def _apply(self, kind: str, layer: Any, x: Any, *arguments: Any, **options: Any) -> Symbol:
+        """Return what a new layer, with a name and a number, makes of `x`."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        name = f"{kind}_{self._counts[kind]}"
+        result: Symbol = layer(*arguments, **options, name=name)(x)
+        return result
+
     def _sides(self, x: Symbol) -> tuple[int, ...]:
         sides = x.shape[1:3] if self._axis == -1 else x.shape[2:4]
         return tuple(n or 0 for n in sides)
-
-    def _named(self, kind: str) -> str:
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return f"{kind}_{self._counts[kind]}"
 
 
 def width(filters: int, alpha: float) -> int:

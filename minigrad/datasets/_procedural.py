@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from minigrad import config
-from minigrad._brief import brief
+from minigrad._validate import integer
 
-__all__ = ["Array", "Draws", "Examples", "at_least", "grating", "split"]
+__all__ = ["Array", "Draws", "Examples", "grating", "integer", "split"]
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Examples: TypeAlias = tuple[Array, Array]
@@ -86,28 +86,15 @@ def split(
     ValueError
         If one of the latter is out of range.
     """
-    counts = at_least(1, train, "train"), at_least(1, test, "test")
-    at_least(0, seed, "seed")
+    counts = integer(train, "train"), integer(test, "test")
+    seed = integer(seed, "seed", 0)
     layout = config.resolve_data_format(data_format)
     made = []
     for stream, n in enumerate(counts):
-        draws = Draws(int(seed), stream)
+        draws = Draws(seed, stream)
         labels = draws.balanced(classes, n)
         x = make(draws, labels).astype(np.float32)
         if layout == "channels_first":
             x = np.ascontiguousarray(np.moveaxis(x, -1, 1))
         made.append((x, labels))
     return made[0], made[1]
-
-
-def at_least(minimum: int, value: object, name: str) -> int:
-    """Return an integer that is not smaller than `minimum`.
-
-    Raises
-    ------
-    ValueError
-        For anything else.
-    """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
-        return int(value)
-    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.datasets._procedural import Array, Draws, Examples, at_least, split
+from minigrad.datasets._procedural import Array, Draws, Examples, integer, split
 
 __all__ = ["crossed_channels"]
 
@@ -29,20 +29,15 @@ def crossed_channels(
 
     Parameters
     ----------
-    train, test : int
-        How many images to make, >= 1; the nine classes are equally frequent to within one.
+    train, test, seed, data_format
+        As in `shapes`.
     size : int
         Height and width, >= 4. The smaller, the less can be guessed from a single window.
-    seed : int
-        Which images, >= 0.
-    data_format : {"channels_last", "channels_first"}, optional
-        Where the channel axis goes; ``config.image_data_format()`` if None.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images: float32, (n, size, size, 2) or (n, 2, size, size), from -1 to 1. Labels: int64,
-        (n,). The same on every machine.
+        As in `shapes`, but images have two channels, from -1 to 1.
 
     Raises
     ------
@@ -57,7 +52,7 @@ def crossed_channels(
     >>> bool((first[:, :-1] == second[:, 1:]).all())
     True
     """
-    pixels = at_least(4, size, "size")
+    pixels = integer(size, "size", 4)
 
     def make(draws: Draws, labels: Array) -> Array:
         n = len(labels)

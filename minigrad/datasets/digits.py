@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from importlib import resources
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from minigrad import config
 from minigrad._brief import brief
-
-Array: TypeAlias = np.ndarray[Any, Any]
-Examples: TypeAlias = tuple[Array, Array]
+from minigrad._validate import integer
+from minigrad.datasets._procedural import Examples
 
 SHA256 = "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e"
 CLASSES = 10
@@ -65,8 +63,7 @@ def digits(
     ((1438, 8, 8, 1), (359, 8, 8, 1))
     """
     fraction = _fraction(test_fraction)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"seed must be an integer >= 0. Received: seed={brief(seed)}")
+    seed = integer(seed, "seed", 0)
     axis = -1 if config.resolve_data_format(data_format) == "channels_last" else 1
     pixels, labels = _load()
     x = np.expand_dims((pixels / np.float32(LARGEST_PIXEL)).astype(np.float32), axis)
@@ -74,7 +71,7 @@ def digits(
 
     # Two draws per image: one says which set it goes to, the other where it stands there. With one
     # for both, the classes that fill their part of the test set first would lead the training set.
-    lots, places = np.random.PCG64(int(seed)).random_raw(2 * len(y)).reshape(2, -1)
+    lots, places = np.random.PCG64(seed).random_raw(2 * len(y)).reshape(2, -1)
     by_lot = np.argsort(lots, kind="stable")
     is_test = np.zeros(len(y), dtype=bool)
     for digit in range(CLASSES):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.datasets._procedural import Array, Draws, Examples, at_least, split
+from minigrad.datasets._procedural import Array, Draws, Examples, integer, split
 
 __all__ = ["SHAPES", "shapes"]
 
@@ -29,7 +29,7 @@ def shapes(
     Parameters
     ----------
     train, test : int
-        How many images to make, >= 1; the four classes are equally frequent to within one.
+        How many images to make, >= 1; all classes are equally frequent to within one.
     size : int
         Height and width, >= 8. The shapes are a half to nearly all of it wide.
     noise : float
@@ -57,7 +57,7 @@ def shapes(
     >>> x.shape, mg.datasets.SHAPES[y[0]] in ("circle", "square", "triangle", "cross")
     ((8, 16, 16, 3), True)
     """
-    pixels = at_least(8, size, "size")
+    pixels = integer(size, "size", 8)
 
     def make(draws: Draws, labels: Array) -> Array:
         n = len(labels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minigrad.datasets._procedural import Array, Draws, Examples, at_least, grating, split
+from minigrad.datasets._procedural import Array, Draws, Examples, grating, integer, split
 
 __all__ = ["colour_textures", "oriented_textures"]
 
@@ -32,22 +32,14 @@ def oriented_textures(
 
     Parameters
     ----------
-    train, test : int
-        How many images to make, >= 1; the four classes are equally frequent to within one.
-    size : int
-        Height and width, >= 4.
-    noise : float
-        Each pixel gets a number from -noise to noise.
-    seed : int
-        Which images, >= 0.
-    data_format : {"channels_last", "channels_first"}, optional
-        Where the channel axis goes; ``config.image_data_format()`` if None.
+    train, test, size, noise, seed, data_format
+        As in `shapes`; `size` is >= 4.
 
     Returns
     -------
     (x_train, y_train), (x_test, y_test)
-        Images: float32, (n, size, size, 3) or (n, 3, size, size), around 0. Labels: int64, (n,).
-        The same on every machine, to within the rounding of its sine.
+        As in `shapes`, but images are around 0, and the same on every machine to within the
+        rounding of its sine.
 
     Raises
     ------
@@ -61,7 +53,7 @@ def oriented_textures(
     >>> x.shape, sorted(y.tolist())
     ((8, 16, 16, 3), [0, 0, 1, 1, 2, 2, 3, 3])
     """
-    pixels = at_least(4, size, "size")
+    pixels = integer(size, "size", 4)
 
     def make(draws: Draws, labels: Array) -> Array:
         n = len(labels)
@@ -121,7 +113,7 @@ def colour_textures(
     >>> bool((grey[..., 0] == grey[..., 2]).all())
     True
     """
-    pixels = at_least(4, size, "size")
+    pixels = integer(size, "size", 4)
 
     def make(draws: Draws, labels: Array) -> Array:
         n = len(labels)

@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad import config
 from minigrad._brief import brief
+from minigrad._validate import integer
 from minigrad.autograd import Tensor
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "as_inputs",
     "batch_size_of",
     "check_finite",
-    "count",
     "one_each",
 ]
 
@@ -292,22 +292,9 @@ def check_finite(array: Inputs, name: str) -> None:
         )
 
 
-def count(value: Any, name: str, minimum: int = 1) -> int:
-    """Return an integer that is at least `minimum`.
-
-    Raises
-    ------
-    ValueError
-        For anything else; a bool is not an integer here.
-    """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
-        return int(value)
-    raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
-
-
 def batch_size_of(value: Any) -> int:
     """Return the batch size, 32 for None as in Keras."""
-    return 32 if value is None else count(value, "batch_size")
+    return 32 if value is None else integer(value, "batch_size")
 
 
 def _weights(value: Any, length: int, name: str, outputs: tuple[str, ...]) -> Inputs:

@@ -23,8 +23,9 @@ from typing import Any
 
 from minigrad import random
 from minigrad._brief import brief
+from minigrad._validate import integer
 from minigrad.autograd import Tensor
-from minigrad.models.data import Batch, Data, Ports, as_inputs, count
+from minigrad.models.data import Batch, Data, Ports, as_inputs
 
 __all__ = ["Arrays", "Source", "gives_batches", "inputs_from", "source"]
 
@@ -71,7 +72,7 @@ class Source:
         word: str = "steps",
     ) -> None:
         self.given, self.ports, self._name, self._word = given, ports, name, word
-        self.steps = None if steps is None else count(steps, word)
+        self.steps = None if steps is None else integer(steps, word)
         self.length = len(given) if hasattr(given, "__len__") else None
         if self.length == 0:
             raise ValueError(f"There are no batches. Received: {name} of length 0")
@@ -217,7 +218,7 @@ def inputs_from(x: Any, size: int, steps: Any, ports: Ports) -> tuple[int | None
     if not gives_batches(x):
         examples = as_inputs(x, "x", ports.inputs)
         starts = range(0, max(len(examples), 1), size)
-        total = len(starts) if steps is None else min(count(steps, "steps"), len(starts))
+        total = len(starts) if steps is None else min(integer(steps, "steps"), len(starts))
         return total, (examples[start : start + size] for start in starts[:total])
     found = Source(x, steps, ports)
     items = (_without_targets(item, len(ports.inputs or [0])) for item in found._items(0, None))

@@ -13,12 +13,13 @@ import numpy as np
 
 from minigrad import random
 from minigrad._brief import brief
+from minigrad._validate import integer
 from minigrad.autograd import no_grad
 from minigrad.callbacks import Callback, History
 from minigrad.layers.symbolic import map_structure
 from minigrad.models import checks
 from minigrad.models.class_weight import class_weighting
-from minigrad.models.data import Data, Inputs, as_inputs, batch_size_of, count
+from minigrad.models.data import Data, Inputs, as_inputs, batch_size_of
 from minigrad.models.progress import Progress, verbosity
 from minigrad.models.sources import Arrays, inputs_from, source
 from minigrad.models.steps import Logs, Steps, interruptible, tell
@@ -113,8 +114,8 @@ class Trainer(Steps):
         """
         metrics = self._compiled("fit")
         size = batch_size_of(batch_size)
-        epochs = count(epochs, "epochs", 0)
-        initial_epoch = count(initial_epoch, "initial_epoch", 0)
+        epochs = integer(epochs, "epochs", 0)
+        initial_epoch = integer(initial_epoch, "initial_epoch", 0)
         verbose = verbosity(verbose)
         seed = random.check_seed(seed)
         followers = checks.callbacks(callbacks)

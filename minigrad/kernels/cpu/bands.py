@@ -31,7 +31,7 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_band_products", "band_of", "line_of", "multiply_band"]
+__all__ = ["add_band_products", "band_of", "line_of", "multiply_band", "room"]
 
 TALL_WIDE, TALL_NARROW = Static(TALL, 2), Static(TALL, 1)
 LOW_WIDE, LOW_NARROW = Static(4, 2), Static(4, 1)
@@ -46,6 +46,15 @@ def line_of(sizes: Numbers, channels: int, inside: int) -> int:
     if inside:
         pixels = sizes[1]
     return pixels * channels
+
+
+@kernel(inner=True)
+def room(first: int, last: int, sizes: Numbers) -> int:
+    """Return how many numbers the copy of a band has."""
+    span = (sizes[4] - 1) * sizes[8] + 1
+    hop, images = min(sizes[6], span), (last - 1) // sizes[2] - first // sizes[2] + 1
+    lines = (last - first) * hop + images * (span - hop)
+    return 0 if sizes[17] else lines * line_of(sizes, sizes[12], 0)
 
 
 @kernel(inner=True)

@@ -23,8 +23,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.kernels.cpu import plan as plans
-from minigrad.kernels.cpu.bands import add_band_products, band_of, line_of, multiply_band
+from minigrad.kernels.cpu.bands import add_band_products, band_of, line_of, multiply_band, room
 from minigrad.kernels.cpu.gemm import TRANSPOSED_DEPTH, pack_panel
+from minigrad.kernels.cpu.grouped import (
+    fills_vectors,
+    grouped_forward_band,
+    grouped_kernel_grad_part,
+)
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
@@ -116,9 +121,8 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     shape = (*geometry.kernel_size, channels // groups, filters)
     sums = zeroed((plan.chunks, *shape), x.dtype)
     out, zeros = sums.reshape(-1), plan.zeros
-    _kernel_grad_part(
-        plan.parts, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out, plan.sizes
-    )
+    add = grouped_kernel_grad_part if plan.vectors else _kernel_grad_part
+    add(plan.parts, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out, plan.sizes)
     return sums[0] if plan.chunks == 1 else add_chunks(sums)
 
 
@@ -136,6 +140,8 @@ class Plan(NamedTuple):
 
     work: int
     """Multiply-adds."""
+    vectors: bool
+    """Whether vectors are made of groups: see `minigrad.kernels.cpu.grouped`."""
     panels: int
     packed: int
     bands: int
@@ -163,13 +169,14 @@ def _plan(
     rows, depth = batch * out_height, kh * kw * part
     pixels, span = rows * out_width, (kh - 1) * dh + 1
     work = pixels * depth * filters
-    inside = (top, left) == (0, 0) and (out_height - 1) * sh + span <= height
+    vectors = fills_vectors(channels, groups, filters, dtype.itemsize)
+    inside = not vectors and (top, left) == (0, 0) and (out_height - 1) * sh + span <= height
     inside = inside and (out_width - 1) * sw + (kw - 1) * dw < width
     line = ((out_width - 1) * sw + (kw - 1) * dw + 1) * channels * dtype.itemsize
     most = max(48, min(384, RUN_BYTES // max(1, line * min(sh, span)) * out_width))
     most = max(1, most // max(1, out_width))
     bands = min(rows, plans.balanced(pixels, most * out_width, work))
-    by_rows = depth * outputs > LARGEST_BY_RUNS
+    by_rows = not vectors and depth * outputs > LARGEST_BY_RUNS
     sums = MOST_SUMS // max(1, depth * filters) * PIXELS_PER_CHUNK
     chunks = plans.chunks_of(work, min(pixels, sums), PIXELS_PER_CHUNK)
     across = -(-outputs // COLUMNS) if by_rows else 1
@@ -186,6 +193,7 @@ def _plan(
     zeros.setflags(write=False)
     return Plan(
         work=work,
+        vectors=vectors,
         panels=groups * panels,
         packed=groups * size,
         bands=bands,
@@ -266,14 +274,14 @@ def _convolve(
     """
     place = (*y.shape[1:3], *steps)
     plan = _plan(window, place, len(x), x.shape[3], groups, kernel.shape[3], x.dtype, relu)
-    zeros, sizes = plan.zeros, plan.sizes
-    packed = empty(plan.packed, x.dtype)
-    _pack(
-        plan.panels, plan.packed, flat(kernel), zeros, zeros, zeros, packed, packed, packed, sizes
-    )
-    out = y.reshape(-1)
-    _forward_band(
-        plan.bands, plan.work, flat(x), flat(packed), zeros if bias is None else flat(bias), zeros,
+    zeros, sizes, out = plan.zeros, plan.sizes, y.reshape(-1)
+    weights, run = flat(kernel), grouped_forward_band
+    if not plan.vectors:
+        packed, run = empty(plan.packed, x.dtype), _forward_band
+        _pack(plan.panels, plan.packed, weights, zeros, zeros, zeros, packed, packed, packed, sizes)
+        weights = flat(packed)
+    run(
+        plan.bands, plan.work, flat(x), weights, zeros if bias is None else flat(bias), zeros,
         out, out, out, sizes,
     )  # fmt: skip
 
@@ -291,15 +299,6 @@ def _pack(
         at(pointer(matrix), group * outputs), filters, 1, depth, outputs, panel,
         at(pointer(packed), group * size),
     )  # fmt: skip
-
-
-@kernel(inner=True)
-def _room(first: int, last: int, sizes: Numbers) -> int:
-    """Return how many numbers the copy of a band has."""
-    span = (sizes[4] - 1) * sizes[8] + 1
-    hop, images = min(sizes[6], span), (last - 1) // sizes[2] - first // sizes[2] + 1
-    lines = (last - first) * hop + images * (span - hop)
-    return 0 if sizes[17] else lines * line_of(sizes, sizes[12], 0)
 
 
 @kernel(inner=True)
@@ -323,7 +322,7 @@ def _forward_band(
     starts, targets = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
     taps = _taps_of_piece(sizes)
     table = np.empty(kh * kw // taps, np.int64)
-    scratch = np.empty(_room(first, last, sizes), x.dtype)
+    scratch = np.empty(room(first, last, sizes), x.dtype)
     for piece in range(len(table)):
         a, b = piece * taps // kw, piece * taps % kw
         table[piece] = a * sizes[8] * line + b * sizes[9] * channels
@@ -373,8 +372,8 @@ def _kernel_grad_part(
     several = (SHORT if rows * out_width < MANY_PIXELS else TRANSPOSED_DEPTH) // max(1, out_width)
     while row < last:
         stop = min(last, row + most)
-        if len(scratch) < _room(row, stop, sizes):
-            scratch = np.empty(_room(row, stop, sizes), x.dtype)
+        if len(scratch) < room(row, stop, sizes):
+            scratch = np.empty(room(row, stop, sizes), x.dtype)
         band_of(pointer(x), row, stop, sizes, channels, inside, pointer(starts), pointer(scratch))
         source = pointer(x) if inside else pointer(scratch)
         for group in range(groups):
