@@ -43,13 +43,13 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
-from minigrad.kernels.cpu.memory import LINE, empty
+from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import backward_plan
-from minigrad.kernels.cpu.prefetch import TO_READ, prefetch
+from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import convolve_row, quotient_up, repeat_kernel
 from minigrad.kernels.cpu.runs import repeated
 from minigrad.kernels.cpu.separable import planes_first
-from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.simd import Pointer, at, keep, lanes, pointer
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
     block_of,
@@ -227,16 +227,16 @@ def _backward_task(
         if not few:  # what the features will be the first to see
             below = start // out_height * height + start % out_height * sh - top
             below = (below + (sizes[4] - 1) * dh) * width
-            _fetch_ahead(
+            fetch_ahead(
                 at(pointer(x), below * all_channels + c0), (stop - start) * sh * width,
                 all_channels, channels,
             )  # fmt: skip
-        # The next step's dy, or that of the next task's first step.
-        after, size = stop if stop < end else begin, count * filters * (sizes[25] < 2)
+        # The next step's dy, or that of the next task's first step. Copies read it in order.
+        after, size = stop if stop < end else begin, 0 if copied else count * filters
         multiply(
             gradient, dy_row, count, filters, panels, features, pointer(zeros),
             at(dt, (start - held) * line), features, False, False,
-            at(pointer(dy), after * out_width * filters * (sizes[25] < 2)), size,
+            at(pointer(dy), after * out_width * filters), size,
         )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
         if mine < behind:
@@ -303,14 +303,6 @@ def _backward_task(
     keep(passed)
     keep(side)
     keep(table)
-
-
-@kernel(inner=True)
-def _fetch_ahead(x: Pointer, pixels: int, pixel: int, channels: int) -> None:
-    """Ask for some channels of pixels."""
-    for p in range(pixels):
-        for c in range(0, channels, lanes(x) * LINE // VECTOR_BYTES):
-            prefetch(x, p * pixel + c, TO_READ)
 
 
 @kernel(inner=True)
