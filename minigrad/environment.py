@@ -200,9 +200,10 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
             f"separable {size}",
             partial(both_ways, ops.separable_conv2d, image, depthwise, pointwise, bias, **same),
         )
+        many = tensor(1, 1, 16, 256)  # a large matrix is packed first
         yield (
             f"separable, no bias {size}",
-            partial(both_ways, ops.separable_conv2d, image, depthwise, pointwise, **same),
+            partial(both_ways, ops.separable_conv2d, image, depthwise, many, **same),
         )
         yield (
             f"depthwise {size}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,10 @@ def as_array(data: Any, dtype: Any) -> Any:
             raise TypeError(
                 f"A tensor needs a rectangular array of numbers. Received: {brief(data)}"
             ) from None
+        if dtype is not None and not _holds_arrays(data):
+            kind = np.array(data)  # NumPy makes NaN of None, and numbers of their digits
+            if kind.dtype.kind in "OSU" and not all(isinstance(x, Number) for x in kind.flat):
+                array = kind
         if dtype is None and array.dtype.kind == "f" and not _holds_arrays(data):
             array = array.astype(config.floatx())
     if array.dtype.kind not in "fiubc":
@@ -53,6 +58,16 @@ def as_array(data: Any, dtype: Any) -> Any:
             f"A tensor needs numbers. Received: {type(data).__name__} of dtype {array.dtype}."
         )
     return array
+
+
+def explained(error: IndexError, index: Any) -> IndexError:
+    """Return an error that tells what was received, where NumPy's does not."""
+    if not str(error).startswith("only integers"):
+        return error
+    return IndexError(
+        "An index is made of integers, slices, ..., None, and arrays of integers or booleans. "
+        f"Received: {brief(index)}"
+    )
 
 
 def number_type(dtype: Any) -> np.dtype[Any]:

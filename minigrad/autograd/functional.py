@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._brief import brief
 from minigrad.autograd import graph
 from minigrad.autograd.tensor import Tensor, _upstream, constant, wrap
 
@@ -114,6 +115,8 @@ def _vectors(v: Any, leaves: Sequence[Tensor], single: bool) -> list[Tensor]:
 
 
 def _call(function: Callable[..., Any], leaves: Sequence[Tensor]) -> Tensor:
+    if not callable(function):
+        raise TypeError(f"Expected a function of tensors. Received: {brief(function)}")
     with graph.enable_grad():
         output = function(*leaves)
     if not isinstance(output, Tensor):

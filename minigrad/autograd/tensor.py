@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad import config
 from minigrad.autograd import graph
-from minigrad.autograd.convert import as_array, plain
+from minigrad.autograd.convert import as_array, explained, plain
 from minigrad.autograd.graph import Hook, HookHandle, Leaf, Node
 from minigrad.autograd.operations import Operations
 from minigrad.autograd.protocols import Protocols
@@ -203,10 +203,8 @@ class Tensor(Operations, Protocols):
         data = value._data if isinstance(value, Tensor) else value
         if isinstance(value, Tensor) and data.dtype == self.dtype and _fixed(data):
             array = data  # which two tensors can share
-        elif devices.is_array(data) and not isinstance(data, np.ndarray):
-            array = data.astype(self.dtype)
         else:
-            array = np.array(data, dtype=self.dtype)
+            array = as_array(data, self.dtype)
         array = devices.to_device(array, self.device)
         if array.shape != self.shape:
             raise ValueError(
@@ -226,7 +224,10 @@ class Tensor(Operations, Protocols):
                 "inside `with mg.no_grad():` if this is an update that gradients need not see."
             )
         array = self.numpy()
-        array[plain(key)] = plain(value)
+        try:
+            array[plain(key)] = devices.to_host(as_array(value, self.dtype))
+        except IndexError as error:
+            raise explained(error, key) from None
         self.assign(array)
 
     # ------------------------------------------------------------------ gradients

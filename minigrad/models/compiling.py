@@ -26,6 +26,7 @@ class Compiled(Layer):
     input_names: tuple[str, ...] | None = None  # None: of a class with its own call()
     output_names: tuple[str, ...] | None = None
     _metrics: Metrics | None = None
+    _known_optimizer: Any = None  # which has updated weights of this model
 
     def compile(
         self,
@@ -103,6 +104,8 @@ class Compiled(Layer):
 
     def _check_optimizer(self) -> None:
         """Raise ValueError if the optimizer has updated weights before, but none of this model."""
+        if self._known_optimizer is self.optimizer:  # each step asks
+            return
         known = set(map(id, self.optimizer.parameters))
         if known and known.isdisjoint(map(id, self.weights)):
             raise ValueError(
@@ -110,6 +113,7 @@ class Compiled(Layer):
                 f"keeps belongs to that one's weights. Make a new optimizer for each model. "
                 f"Received: {type(self.optimizer).__name__} with the state of {len(known)} weights"
             )
+        self._known_optimizer = self.optimizer if known else None
 
     @property
     def metrics_names(self) -> list[str]:

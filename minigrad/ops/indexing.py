@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad._brief import brief
 from minigrad.autograd import Tensor, constant, primitive, wrap
-from minigrad.autograd.convert import number_type
+from minigrad.autograd.convert import explained, number_type
 from minigrad.config import resolve_dtype
 from minigrad.kernels.devices import is_array, to_device
 from minigrad.ops._common import Operand, Shape, normalize_axis, sizes
@@ -55,7 +54,10 @@ def _frozen(index: Index, x: Tensor) -> Index:
 def _frozen_part(part: Any, x: Tensor) -> Any:
     """Return one part of an index; a tuple or a range inside an index counts as an array."""
     if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
-        array = np.array(part) if isinstance(part, np.ndarray) else constant(part).data
+        try:
+            array = part.data if isinstance(part, Tensor) else np.array(part)
+        except ValueError:  # lists of different lengths
+            array = np.array(None)
         if not array.size and not isinstance(part, (Tensor, np.ndarray)):
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":
@@ -64,16 +66,6 @@ def _frozen_part(part: Any, x: Tensor) -> Any:
             )
         return array if type(array) is type(x.data) else to_device(array, x.device)
     return part
-
-
-def _explained(error: IndexError, index: Index) -> IndexError:
-    """Return an error that tells what was received, where NumPy's does not."""
-    if not str(error).startswith("only integers"):
-        return error
-    return IndexError(
-        "An index is made of integers, slices, ..., None, and arrays of integers or booleans. "
-        f"Received: {brief(index)}"
-    )
 
 
 def getitem(x: Operand, index: Index) -> Tensor:
@@ -106,7 +98,7 @@ def getitem(x: Operand, index: Index) -> Tensor:
     try:
         return _getitem(x, index if type(index) in _SIMPLE else _frozen(index, x))
     except IndexError as error:
-        raise _explained(error, index) from None
+        raise explained(error, index) from None
 
 
 def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
@@ -133,7 +125,7 @@ def put_add(x: Operand, index: Index, shape: Any) -> Tensor:
     try:
         target = np.broadcast_to(np.empty((), x.dtype, like=x.data), whole)[index].shape
     except IndexError as error:
-        raise _explained(error, index) from None
+        raise explained(error, index) from None
     if x.shape != target:
         from minigrad.ops.shape import broadcast_to
 

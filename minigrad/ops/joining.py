@@ -141,7 +141,7 @@ def split(x: Operand, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
     place = normalize_axis(axis, x.ndim)
     size = x.shape[place]
     cuts = sizes(indices_or_sections, "indices_or_sections", ANY)
-    if np.ndim(indices_or_sections) == 0:
+    if type(indices_or_sections) is int or np.ndim(indices_or_sections) == 0:
         (sections,) = cuts
         if sections < 1 or size % sections:
             raise ValueError(

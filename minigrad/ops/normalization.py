@@ -5,6 +5,7 @@ S. Ioffe, C. Szegedy, "Batch Normalization", 2015, https://arxiv.org/abs/1502.03
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -42,12 +43,12 @@ def _standard(x: Tensor, axes: tuple[int, ...], epsilon: float) -> tuple[Tensor,
 def _x_vjp(g: Tensor, x: Tensor, gamma: Any, axes: tuple[int, ...], epsilon: float) -> Tensor:
     standard, scale = _standard(x, axes, epsilon)
     if gamma is not None:
-        g = g * gamma
+        g = g * reshape(gamma, scale.shape)
     return scale * (g - _mean(g, axes, True) - standard * _mean(g * standard, axes, True))
 
 
 def _gamma_vjp(g: Tensor, x: Tensor, axes: tuple[int, ...], epsilon: float) -> Tensor:
-    return _sum(g * _standard(x, axes, epsilon)[0], axes, True)
+    return _sum(g * _standard(x, axes, epsilon)[0], axes, False)
 
 
 def _fused(
@@ -66,7 +67,7 @@ def _fused(
     `relu` is the result if that went through ReLU.
     """
     average, scale = saved
-    layout = _layout(x.shape, axes)
+    layout, rest = _layout(x.shape, axes), _rest(x.shape, axes)
     if relu is not None and not g.flags.c_contiguous:
         g, spare = where_positive(g, relu), True
     if layout is not None and compiled(x, g, strided=True):
@@ -80,7 +81,7 @@ def _fused(
         parts = normalization.gradients(
             g, x, average.reshape(-1), scale.reshape(-1), factor, layout, wants[0], offset, spare
         )
-        return parts[0], parts[1].reshape(average.shape), parts[2].reshape(average.shape)
+        return parts[0], parts[1].reshape(rest), parts[2].reshape(rest)
     if relu is not None:
         g = where_positive(g, relu)
     standard = (x - average) * scale
@@ -90,8 +91,8 @@ def _fused(
     if wants[0]:
         number = count(x.shape, axes) or 1
         dx = g - (beta_part + standard * gamma_part) / number
-        dx *= scale if gamma is None else scale * gamma
-    return dx, gamma_part, beta_part
+        dx *= scale if gamma is None else scale * gamma.reshape(scale.shape)
+    return dx, gamma_part.reshape(rest), beta_part.reshape(rest)
 
 
 def _forward(
@@ -110,24 +111,24 @@ def _forward(
     if layout is not None and compiled(x, strided=True):
         from minigrad.kernels.cpu import normalization  # imported when it is needed
 
-        factor = scale if gamma is None else scale * gamma
-        offset = np.zeros_like(average) if beta is None else beta
-        y = normalization.scale_and_shift(
-            x, average.reshape(-1), factor.reshape(-1), offset.reshape(-1), layout, relu
-        )
+        mean, factor = average.reshape(-1), scale.reshape(-1)
+        if gamma is not None:
+            factor = factor * gamma.reshape(-1)
+        offset = np.zeros_like(mean) if beta is None else beta.reshape(-1)
+        y = normalization.scale_and_shift(x, mean, factor, offset, layout, relu)
         return y, (average, scale)
     y = (x - average) * scale
     if gamma is not None:
-        y *= gamma
+        y *= gamma.reshape(scale.shape)
     if beta is not None:
-        y += beta
+        y += beta.reshape(scale.shape)
     return np.maximum(y, 0) if relu else y, (average, scale)
 
 
 @primitive(
     x=_x_vjp,
     gamma=_gamma_vjp,
-    beta=lambda g, axes: _sum(g, axes, True),
+    beta=lambda g, axes: _sum(g, axes, False),
     fused=lambda g, x, gamma, axes, saved, wants, spare: _fused(
         g, x, gamma, None, axes, saved, wants, spare
     ),
@@ -150,7 +151,7 @@ def _normalize(
         pass_positive(g, out.data), x, gamma, axes, epsilon
     ),
     gamma=lambda g, out, x, axes, epsilon: _gamma_vjp(pass_positive(g, out.data), x, axes, epsilon),
-    beta=lambda g, out, axes: _sum(pass_positive(g, out.data), axes, True),
+    beta=lambda g, out, axes: _sum(pass_positive(g, out.data), axes, False),
     fused=lambda g, out, x, gamma, beta, axes, saved, wants, spare: _fused(
         g, x, gamma, beta, axes, saved, wants, spare, out
     ),
@@ -224,11 +225,10 @@ def batch_normalization(
         epsilon = float(_validate.number(epsilon, "epsilon", minimum=0))
     x = constant(x)
     axes = normalize_axes(axis, x.ndim)
-    rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
-    kept = kept_shape(x.shape, axes)
-    scale, offset = _parameter("gamma", gamma, x, axes), _parameter("beta", beta, x, axes)
+    rest = _rest(x.shape, axes)
+    scale, offset = _parameter("gamma", gamma, x, rest), _parameter("beta", beta, x, rest)
     same_dtype(x=x, gamma=scale, beta=offset)
-    average, variance = _moments(x.data, axes, kept)
+    average, variance = _moments(x.data, axes, kept_shape(x.shape, axes))
     operation = _normalize if activation is None else _normalize_relu
     output = operation(x, scale, offset, axes, average, variance, epsilon)
     return Normalized(output, wrap(average.reshape(rest)), wrap(variance.reshape(rest)))
@@ -248,6 +248,7 @@ def _moments(x: Any, axes: tuple[int, ...], kept: tuple[int, ...]) -> tuple[Any,
     return average, np.mean(np.square(x - average), axis=axes, keepdims=True)
 
 
+@functools.lru_cache(256)
 def _layout(shape: Shape, axes: tuple[int, ...]) -> tuple[int, int, int] | None:
     """Return a shape as (A, C, B), where C are all axes that stay; None if others lie between."""
     rest = [axis for axis in range(len(shape)) if axis not in axes]
@@ -257,15 +258,18 @@ def _layout(shape: Shape, axes: tuple[int, ...]) -> tuple[int, int, int] | None:
     return math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])
 
 
-def _parameter(name: str, value: Any, x: Tensor, axes: tuple[int, ...]) -> Tensor | None:
+def _rest(shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """Return the shape of the parameters."""
+    return tuple([size for i, size in enumerate(shape) if i not in axes])
+
+
+def _parameter(name: str, value: Any, x: Tensor, rest: Shape) -> Tensor | None:
     if value is None:
         return None
-    rest = tuple([size for i, size in enumerate(x.shape) if i not in axes])
-    kept = kept_shape(x.shape, axes)
-    value = constant(value, x)
-    if value.shape != rest:
+    tensor = constant(value, x)
+    if tensor.shape != rest:
         raise ValueError(
             f"{name} must have the shape of x without the normalized axes, {rest}. "
-            f"Received: shape={value.shape}"
+            f"Received: shape={tensor.shape}"
         )
-    return value if rest == kept else reshape(value, kept)
+    return tensor

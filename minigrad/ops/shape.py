@@ -80,7 +80,8 @@ def transpose(x: Operand, axes: Any = None) -> Tensor:
     if axes is None:
         order = tuple(range(x.ndim - 1, -1, -1))
     else:
-        axes = sizes(axes, "axes", ANY)
+        if not isinstance(axes, (tuple, list)):
+            axes = sizes(axes, "axes", ANY)
         order = tuple([normalize_axis(axis, x.ndim) for axis in axes])
         if not len(order) == len(set(order)) == x.ndim:
             raise ValueError(

@@ -134,6 +134,7 @@ def test_an_independent_or_empty_output() -> None:
         (lambda: functional.jvp(cubes, X, V[:2]), ValueError, r"Expected \(3,\), received \(2,\)"),
         (lambda: functional.jvp(mixed, (X, Y), (V,)), ValueError, "Expected 2 vectors"),
         (lambda: functional.vjp(lambda x: 3.0, X), TypeError, "must return one tensor"),
+        (lambda: functional.jacobian(3, X), TypeError, "Expected a function .*Received: 3"),
         (lambda: functional.vjp(lambda x: x, X), RuntimeError, "needs a single number"),
         (lambda: mg.grad(3.0, X), TypeError, "leave the graph. Received: outputs=3.0"),
         (lambda: mg.grad(mg.tensor(X), [V]), TypeError, r"grad\(\) needs tensors.*inputs="),

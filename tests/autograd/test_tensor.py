@@ -117,6 +117,31 @@ def test_assign_converts_and_checks() -> None:
     assert x.tolist() == [5.0, 6.0]
 
 
+@pytest.mark.parametrize("bad", [None, "a", "3.5", ["1", "2"], [1.0, None], [[1], [2, 3]], {}])
+def test_only_numbers_can_be_assigned(bad: Any) -> None:
+    x = mg.tensor([1.0, 2.0])
+    attempts = [
+        lambda: x.assign(bad),
+        lambda: x.__setitem__(slice(None), bad),
+        lambda: mg.tensor(bad, dtype="float32"),
+        lambda: mg.tensor(3.0).assign(bad),
+    ]
+    for attempt in attempts:
+        with pytest.raises(TypeError, match=r"A tensor needs .*numbers\. Received: "):
+            attempt()
+    assert x.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("key", ["a", 2.5, len, {"a": 1}])
+def test_item_assignment_explains_its_indices(key: Any) -> None:
+    with pytest.raises(IndexError, match=r"made of integers, slices.*Received: "):
+        mg.tensor([1.0, 2.0])[key] = 0.0
+
+
+def test_large_python_integers_become_floats() -> None:
+    assert mg.tensor([10**30, 1.5], dtype="float64").tolist() == [1e30, 1.5]
+
+
 def test_item_assignment() -> None:
     x = leaf(1.0, 2.0, 3.0)
     with pytest.raises(TypeError, match="do not support item assignment"):

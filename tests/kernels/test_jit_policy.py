@@ -167,6 +167,25 @@ def test_a_task_without_memory_is_reported(spread_from, monkeypatch):
         greedy(4, 4, x, 1 << 60)
 
 
+def test_each_task_runs_once_whoever_takes_it(monkeypatch):
+    """Threads take over tasks of those that are late: here, the first tasks are the longest."""
+
+    @jit.kernel(parallel=True)
+    def count(task, x, slow):
+        total = 0
+        for i in range(slow if task < 5 else 1):
+            total += x.size % (i + 1)
+        x[task] += 1 if total >= 0 else 2
+
+    monkeypatch.setattr(jit, "SPREAD_FROM", 0)
+    for shares in (2, 3, 7):
+        monkeypatch.setattr(jit._threads, "acquire", lambda shares=shares: shares)
+        for tasks in (2, 3, 17, 1000):
+            x = np.zeros(tasks)
+            count(tasks, 1, x, 100_000)
+            assert x.tolist() == [1] * tasks
+
+
 # --- the cache --------------------------------------------------------------------------------
 
 

@@ -99,7 +99,7 @@ CASES: list[tuple[Callable[[], Any], type[Exception], str]] = [
     # indices
     (lambda: X[2], IndexError, r"out of bounds"),
     (lambda: X[0, 0, 0], IndexError, r"too many indices"),
-    (lambda: X[[0.5, 1.0]], TypeError, r"integers or booleans. Received: an array of float32"),
+    (lambda: X[[0.5, 1.0]], TypeError, r"integers or booleans. Received: an array of float64"),
     (lambda: X[mg.tensor([1.0])], TypeError, r"Received: an array of float32"),
     (lambda: X[[True, False, True]], IndexError, r"boolean"),
     (lambda: ops.take(X, [6]), IndexError, r"out of bounds"),

@@ -225,7 +225,7 @@ def _backward_task(
             )  # fmt: skip
         multiply(
             gradient, dy_row, count, filters, panels, features, pointer(zeros),
-            at(dt, (start - held) * line), features,
+            at(dt, (start - held) * line), features, False, False, pointer(zeros), 0,
         )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
         if mine < behind:

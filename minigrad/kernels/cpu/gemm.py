@@ -11,7 +11,8 @@ last one filled up with zeros. A panel is read once per tile, from the nearest c
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.prefetch import TO_WRITE, prefetch
+from minigrad.kernels.cpu.memory import LINE
+from minigrad.kernels.cpu.prefetch import TO_READ, TO_WRITE, prefetch
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
@@ -50,7 +51,7 @@ ONE_WIDE, ONE_NARROW = Static(1, 2), Static(1, 1)
 QUAD = Static(1, 4)
 
 DEPTH = 384
-"""Steps of the common dimension after which a tile's sum is stored: a panel's part fits in L1."""
+"""Most steps of the common dimension at a time: a panel's part stays in the nearest caches."""
 TRANSPOSED_DEPTH = 128
 """The same for sums over pixels: these are long, and short pieces round less."""
 SUM_DEPTH = 32
@@ -76,8 +77,10 @@ def multiply(
     bias: Pointer,
     out: Pointer,
     ldo: int,
-    stream: bool = False,
-    relu: bool = False,
+    stream: bool,
+    relu: bool,
+    ahead: Pointer,
+    size: int,
     step: int = 0,
     panel: int = 0,
 ) -> None:
@@ -85,17 +88,25 @@ def multiply(
 
     Or with b as it is, where `step` and `panel` say how many elements lie from row to row and from
     panel to panel. Where `stream` is true, whole tiles go past the caches into memory: see
-    `simd.streams`. Where `relu` is true, negative elements become 0 on their way.
+    `simd.streams`. Where `relu` is true, negative elements become 0 on their way. Meanwhile, `size`
+    elements from `ahead` on come into the second-level cache: arithmetic leaves the memory idle.
     """
+    width, line = 2 * lanes(a), lanes(a) * LINE // VECTOR_BYTES
     if step == 0:
-        step, panel = 2 * lanes(a), depth * 2 * lanes(a)
-    for start in range(0, max(1, depth), DEPTH):  # without depth, there is still the bias
-        _product(
-            at(a, start), 1, lda, rows, min(DEPTH, depth - start),
-            at(packed, start * step), step, panel, columns,
-            bias, start == 0, out, ldo, stream and depth <= DEPTH,
-            relu and start + DEPTH >= depth,
-        )  # fmt: skip
+        step, panel = width, depth * width
+    pieces = max(1, (depth + DEPTH - 1) // DEPTH)  # without depth, there is still the bias
+    tiles = max(1, rows // TALL * pieces * ((columns + width - 1) // width))
+    lines = (size // line + tiles - 1) // tiles  # to ask for with each tile
+    for j in range(0, columns, width):
+        for piece in range(pieces):
+            start, end = piece * depth // pieces, (piece + 1) * depth // pieces
+            _product(
+                at(a, start), 1, lda, rows, end - start, at(packed, start * step), step,
+                columns - j, at(bias, j), piece == 0, at(out, j), ldo,
+                stream and pieces == 1, relu and end == depth, ahead, lines,
+            )  # fmt: skip
+            ahead = at(ahead, rows // TALL * lines * line)
+        packed = at(packed, panel)
 
 
 @kernel(inner=True)
@@ -112,10 +123,12 @@ def add_transposed_product(
 ) -> None:
     """Compute out += aᵀ b, for a with `depth` rows of `rows` numbers and b of `columns` numbers."""
     for start in range(0, depth, TRANSPOSED_DEPTH):
-        _product(
-            at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
-            at(b, start * ldb), ldb, 2 * lanes(a), columns, b, False, out, ldo, False, False,
-        )  # fmt: skip
+        for j in range(0, columns, 2 * lanes(a)):
+            _product(
+                at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
+                at(b, start * ldb + j), ldb, columns - j, b, False, at(out, j), ldo,
+                False, False, b, 0,
+            )  # fmt: skip
 
 
 @kernel(inner=True)
@@ -127,7 +140,6 @@ def _product(
     depth: int,
     b: Pointer,
     b_step: int,
-    b_panel: int,
     columns: int,
     bias: Pointer,
     begin: bool,
@@ -135,33 +147,33 @@ def _product(
     ldo: int,
     stream: bool,
     relu: bool,
+    ahead: Pointer,
+    lines: int,
 ) -> None:
-    """Compute out = a b + bias, or out += a b where `begin` is false.
+    """Compute a panel of out = a b + bias, or of out += a b where `begin` is false.
 
-    Element (i, k) of a is a[i * a_row + k * a_step], element (k, j) of panel p of b is
-    b[p * b_panel + k * b_step + j].
+    Element (i, k) of a is a[i * a_row + k * a_step], element (k, j) of b is b[k * b_step + j]. Of
+    these columns, two vectors' width is computed, or less where there are no more.
     """
     one = lanes(a)
-    for j in range(0, columns, 2 * one):
-        panel = at(b, j // (2 * one) * b_panel)
-        low = rows - rows % TALL
-        single = rows - rows % TALL % 4
-        if columns - j >= 2 * one:
-            _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
-            _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
-            _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, panel, b_step, depth,
-                   at(bias, j), begin, at(out, j), ldo, stream, relu, None)  # fmt: skip
-            continue
-        for v in range(0, columns - j, one):
-            n = columns - j - v
-            _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
-            _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
-            _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(panel, v), b_step, depth,
-                   at(bias, j + v), begin, at(out, j + v), ldo, stream, relu, n)  # fmt: skip
+    low = rows - rows % TALL
+    single = rows - rows % TALL % 4
+    if columns >= 2 * one:
+        _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, b, b_step, depth,
+               bias, begin, out, ldo, stream, relu, None, ahead, lines)  # fmt: skip
+        _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, b, b_step, depth,
+               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
+        _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, b, b_step, depth,
+               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
+        return
+    for v in range(0, columns, one):
+        n = columns - v
+        _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(b, v), b_step, depth,
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, lines)  # fmt: skip
+        _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(b, v), b_step, depth,
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
+        _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(b, v), b_step, depth,
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
 
 
 @kernel(inner=True)
@@ -183,9 +195,14 @@ def _tiles(
     stream: bool,
     relu: bool,
     n: int | None,
+    ahead: Pointer,
+    lines: int,
 ) -> None:
     """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
     for i in range(first, last, height):
+        for line in range(lines):
+            prefetch(ahead, line * (lanes(a) * LINE // VECTOR_BYTES), TO_READ)
+        ahead = at(ahead, lines * (lanes(a) * LINE // VECTOR_BYTES))
         tile = zero_tile(shape, a)
         if begin:
             tile = repeat_row(shape, bias, 0, n)
@@ -247,6 +264,11 @@ def pack_panel(
     one = lanes(b)
     first = panel * 2 * one
     target = at(packed, first * depth)
+    if column == 1 and columns - first >= 2 * one:
+        for i in range(depth):
+            tile = load_tile(ONE_WIDE, b, i * row + first, 0, None)
+            store_tile(tile, target, i * 2 * one, 0, None)
+        return
     for half in range(2):
         j = first + half * one
         count = max(0, min(one, columns - j))

@@ -36,6 +36,7 @@ from numba.core import cgutils
 
 from minigrad.kernels.cpu import notice
 from minigrad.kernels.cpu.cache import DiskCache, source_stamp
+from minigrad.kernels.cpu.compiler import pipeline
 
 __all__ = ["SPREAD_FROM", "ParallelKernel", "kernel"]
 
@@ -125,7 +126,7 @@ def kernel(
     array([2., 2., 2.])
     """
     if function is not None:
-        return _compile(function)
+        return _compile(function, **pipeline(inner=False))
     if parallel:
         return ParallelKernel
     return _compile_inner if inner else kernel
@@ -141,7 +142,7 @@ class ParallelKernel(Generic[*Ts]):
     def __init__(self, task: Callable[[int, *Ts], None]) -> None:
         functools.update_wrapper(self, task)
         self.__name__ = task.__name__
-        self._task = _compile(task, **_NO_WRAPPERS)
+        self._task = _compile(task, **_NO_WRAPPERS, **pipeline(inner=False))
         self._addresses: dict[tuple[object, ...], int] = {}
 
     def __call__(self, tasks: int, work: int, *args: *Ts) -> None:
@@ -215,12 +216,12 @@ class _Threads:
         self._usable = False
 
 
-def _compile(function: Callable[..., Any], **options: Any) -> Any:
+def _compile(function: Callable[..., Any], cached: bool = True, **options: Any) -> Any:
     """Return numba's dispatcher for a function, with our flags and our cache."""
     dispatcher = _numba.njit(**_FLAGS, **options)(function)
     name = f"{function.__module__}.{function.__qualname__}"
     # Functions from elsewhere are not part of the stamp, so they are compiled anew each time.
-    if hasattr(dispatcher, "_cache") and name.startswith("minigrad.kernels."):
+    if cached and hasattr(dispatcher, "_cache") and name.startswith("minigrad.kernels."):
         dispatcher._cache = DiskCache(name.removeprefix("minigrad.kernels."), _STAMP)
     return dispatcher
 
@@ -230,7 +231,9 @@ def _compile_inner(function: Callable[..., Any]) -> Any:
 
     By itself, numba would compile a function anew for each literal number that it is called with.
     """
-    dispatcher = _compile(function, **_NO_WRAPPERS)
+    how = pipeline(inner=True)
+    # Where there is no machine code of its own, there is nothing to keep on disk, either.
+    dispatcher = _compile(function, cached=not how, **_NO_WRAPPERS, **how)
     if not DISABLE_JIT:
         template = dispatcher.get_call_template
 
@@ -305,7 +308,7 @@ def _on_threads(tasks: int, threads: int, address: int, *args: Any) -> bool:
     return bool(failed[0])
 
 
-_run_in_order = _compile(_in_order)
+_run_in_order = _compile(_in_order, **pipeline(inner=False))
 _run_on_threads = _compile(_on_threads, parallel=_PARALLEL)
 _threads = _Threads()
 notice.listen()

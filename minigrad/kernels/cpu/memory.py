@@ -33,10 +33,11 @@ LINE = 64
 class _Block:
     """A piece of memory, compared by identity."""
 
-    __slots__ = ("memory", "size")
+    __slots__ = ("address", "memory", "size")
 
     def __init__(self, size: int) -> None:
         self.memory = np.empty(size + LINE, np.uint8)
+        self.address = -(-self.memory.ctypes.data // LINE) * LINE
         self.size = size
 
 
@@ -49,10 +50,9 @@ class _Lease:
     __slots__ = ("__array_interface__", "_block")
 
     def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        address = -(-block.memory.ctypes.data // LINE) * LINE
         self._block = block
         self.__array_interface__ = {
-            "data": (address, False), "shape": shape, "typestr": dtype.str, "version": 3,
+            "data": (block.address, False), "shape": shape, "typestr": dtype.str, "version": 3,
         }  # fmt: skip
 
     def __del__(self, idle: list[_Block] = _idle, most: int = MOST_IDLE) -> None:

@@ -127,6 +127,7 @@ def _forward_run(
     multiply(
         source, row, count, depth, pointer(packed), outputs, pointer(bias),
         at(pointer(y), first * outputs), outputs, large, sizes[10] != 0,
+        at(pointer(x), (first + count) * depth), count * depth,
     )  # fmt: skip
     if large:
         drain()

@@ -38,6 +38,9 @@ from minigrad.kernels.geometry import ConvGeometry
 
 __all__ = ["planes_first", "separable_forward"]
 
+PACKING = 8
+"""Multiply-adds that take as long as moving an element of Q to its panel."""
+
 
 def separable_forward(
     x: Array,
@@ -57,12 +60,13 @@ def separable_forward(
         geometry, len(x), channels, multiplier, pointwise_kernel.shape[3], x.dtype, relu
     )
     zeros, sizes = plan.zeros, plan.sizes
+    y = empty(plan.shape, x.dtype)
     depthwise, matrix = planes_first(depthwise_kernel, pointwise_kernel)
     if plan.packed > 0:
         panels = empty(plan.packed, x.dtype)
-        _pack(plan.panels, plan.packed, matrix, zeros, zeros, zeros, panels, panels, panels, sizes)
+        work = PACKING * plan.packed
+        _pack(plan.panels, work, matrix, zeros, zeros, zeros, panels, panels, panels, sizes)
         matrix = flat(panels)
-    y = empty(plan.shape, x.dtype)
     out = y.reshape(-1)
     _forward_run(
         plan.runs, plan.work, flat(x), depthwise, zeros if bias is None else flat(bias), matrix,
@@ -104,9 +108,14 @@ def _forward_run(
     features_of_pixels(
         pointer(x), pointer(depthwise), t, row, first, count, sizes, channels, multiplier
     )
+    # What the next run is the first to see.
+    after = (first + count) // sizes[3]
+    place = after // sizes[2] * sizes[0] + after % sizes[2] * sizes[6] - sizes[10]
+    place = (place + (sizes[4] - 1) * sizes[8]) * sizes[1] + (first + count) % sizes[3] * sizes[7]
     multiply(
         t, row, count, channels * multiplier, pointer(matrix), filters,
         pointer(bias), at(pointer(y), first * filters), filters, large, sizes[25] != 0,
+        at(pointer(x), place * channels), count * sizes[6] * sizes[7] * channels,
         sizes[17], sizes[18],
     )  # fmt: skip
     if large:

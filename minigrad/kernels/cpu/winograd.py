@@ -240,7 +240,7 @@ def _forward_run(
         multiply(
             at(u, point * tiles * channels), channels, tiles, channels,
             at(pointer(packed), point * size), filters, pointer(zeros),
-            at(m, point * tiles * filters), filters,
+            at(m, point * tiles * filters), filters, False, False, u, 0,
         )  # fmt: skip
     one, marks_here = lanes(m), zero_tile(FOUR, m)
     for r in range(first, last):
