@@ -217,6 +217,10 @@ def _steps(dtype: np.dtype[Any]) -> Iterator[tuple[str, Callable[[], Any]]]:
             f"convolution {size}",
             partial(both_ways, ops.conv2d, image, tensor(3, 3, 16, 16), bias, **same),
         )
+        yield (
+            f"grouped convolution {size}",
+            partial(both_ways, ops.conv2d, image, tensor(3, 3, 2, 16), bias, groups=8, **same),
+        )
         yield f"pooling {size}", partial(both_ways, ops.max_pool2d, image)
         yield f"means {size}", partial(both_ways, ops.average_pool2d, image)
         yield f"ReLU {size}", partial(both_ways, lambda x: ops.relu(ops.square(ops.relu(x))), image)

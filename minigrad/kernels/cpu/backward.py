@@ -45,6 +45,7 @@ from minigrad.kernels.cpu.layout import (
 )
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.plan import backward_plan
+from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import convolve_row, quotient_up, repeat_kernel
 from minigrad.kernels.cpu.runs import repeated
 from minigrad.kernels.cpu.separable import planes_first
@@ -227,9 +228,19 @@ def _backward_task(
                 pointer(dy), pointer(relu), start * out_width, count, sizes, gradient,
                 x.dtype.type(0),
             )  # fmt: skip
+        if not few:  # what the features will be the first to see
+            below = start // out_height * height + start % out_height * sh - top
+            below = (below + (sizes[4] - 1) * dh) * width
+            fetch_ahead(
+                at(pointer(x), below * all_channels + c0), (stop - start) * sh * width,
+                all_channels, channels,
+            )  # fmt: skip
+        # The next step's dy, or that of the next task's first step. Copies read it in order.
+        after, size = stop if stop < end else begin, 0 if copied else count * filters
         multiply(
             gradient, dy_row, count, filters, panels, features, pointer(zeros),
-            at(dt, (start - held) * line), features, False, False, pointer(zeros), 0,
+            at(dt, (start - held) * line), features, False, False,
+            at(pointer(dy), after * out_width * filters), size,
         )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
         if mine < behind:

@@ -24,9 +24,9 @@ from minigrad.kernels.cpu.layout import (
     sum_repeated,
     to_last,
 )
-from minigrad.kernels.cpu.memory import LINE, empty, zeroed
+from minigrad.kernels.cpu.memory import empty, zeroed
 from minigrad.kernels.cpu.plan import separable_plan
-from minigrad.kernels.cpu.prefetch import TO_READ, prefetch
+from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import (
     convolve_row,
     quotient_up,
@@ -257,7 +257,7 @@ def features_of_pixels(
         # The rows of x that the next row of outputs is the first to see, also in the next image.
         below = (image * height + i * sh - top + (kh - 1) * dh + 1) * width + j * sw
         for r in range(min(sh, height)):
-            _fetch_ahead(at(x, (below + r * width) * channels), run * sw * channels)
+            fetch_ahead(at(x, (below + r * width) * channels), 1, 0, run * sw * channels)
         above = i * sh - top
         a0 = min(kh, max(0, quotient_up(-above, dh)))
         a1 = max(a0, min(kh, quotient_up(height - above, dh)))
@@ -274,13 +274,6 @@ def features_of_pixels(
         if i == out_height:
             image, i = image + 1, 0
     keep(offsets)
-
-
-@kernel(inner=True)
-def _fetch_ahead(x: Pointer, size: int) -> None:
-    """Ask for so many elements: the processor foresees one stream through memory, not six rows."""
-    for i in range(0, size, lanes(x) * LINE // VECTOR_BYTES):
-        prefetch(x, i, TO_READ)
 
 
 @kernel(inner=True)

@@ -11,8 +11,7 @@ last one filled up with zeros. A panel is read once per tile, from the nearest c
 from __future__ import annotations
 
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.memory import LINE
-from minigrad.kernels.cpu.prefetch import TO_READ, TO_WRITE, prefetch
+from minigrad.kernels.cpu.prefetch import TO_WRITE, fetch_ahead, prefetch
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,
@@ -91,21 +90,22 @@ def multiply(
     `simd.streams`. Where `relu` is true, negative elements become 0 on their way. Meanwhile, `size`
     elements from `ahead` on come into the second-level cache: arithmetic leaves the memory idle.
     """
-    width, line = 2 * lanes(a), lanes(a) * LINE // VECTOR_BYTES
+    width = 2 * lanes(a)
     if step == 0:
         step, panel = width, depth * width
     pieces = max(1, (depth + DEPTH - 1) // DEPTH)  # without depth, there is still the bias
-    tiles = max(1, rows // TALL * pieces * ((columns + width - 1) // width))
-    lines = (size // line + tiles - 1) // tiles  # to ask for with each tile
+    group = TALL * max(1, 128 // max(1, depth))
+    groups = (rows - rows % TALL + group - 1) // group
+    share = size // max(1, groups * pieces * ((columns + width - 1) // width))
     for j in range(0, columns, width):
         for piece in range(pieces):
             start, end = piece * depth // pieces, (piece + 1) * depth // pieces
             _product(
                 at(a, start), 1, lda, rows, end - start, at(packed, start * step), step,
                 columns - j, at(bias, j), piece == 0, at(out, j), ldo,
-                stream and pieces == 1, relu and end == depth, ahead, lines,
+                stream and pieces == 1, relu and end == depth, ahead, share, group,
             )  # fmt: skip
-            ahead = at(ahead, rows // TALL * lines * line)
+            ahead = at(ahead, groups * share)
         packed = at(packed, panel)
 
 
@@ -127,7 +127,7 @@ def add_transposed_product(
             _product(
                 at(a, start * lda), lda, 1, rows, min(TRANSPOSED_DEPTH, depth - start),
                 at(b, start * ldb + j), ldb, columns - j, b, False, at(out, j), ldo,
-                False, False, b, 0,
+                False, False, b, 0, TALL * max(1, rows),
             )  # fmt: skip
 
 
@@ -148,32 +148,36 @@ def _product(
     stream: bool,
     relu: bool,
     ahead: Pointer,
-    lines: int,
+    share: int,
+    group: int,
 ) -> None:
     """Compute a panel of out = a b + bias, or of out += a b where `begin` is false.
 
     Element (i, k) of a is a[i * a_row + k * a_step], element (k, j) of b is b[k * b_step + j]. Of
-    these columns, two vectors' width is computed, or less where there are no more.
+    these columns, two vectors' width is computed, or less where there are no more. With each
+    `group` of rows, the next `share` of what is ahead is asked for.
     """
     one = lanes(a)
     low = rows - rows % TALL
     single = rows - rows % TALL % 4
     if columns >= 2 * one:
-        _tiles(TALL_WIDE, TALL, 0, low, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None, ahead, lines)  # fmt: skip
+        for i in range(0, low, group):
+            fetch_ahead(at(ahead, i // group * share), 1, 0, share)
+            _tiles(TALL_WIDE, TALL, i, min(low, i + group), a, a_step, a_row, b, b_step, depth,
+                   bias, begin, out, ldo, stream, relu, None)  # fmt: skip
         _tiles(LOW_WIDE, 4, low, single, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
+               bias, begin, out, ldo, stream, relu, None)  # fmt: skip
         _tiles(ONE_WIDE, 1, single, rows, a, a_step, a_row, b, b_step, depth,
-               bias, begin, out, ldo, stream, relu, None, ahead, 0)  # fmt: skip
+               bias, begin, out, ldo, stream, relu, None)  # fmt: skip
         return
     for v in range(0, columns, one):
         n = columns - v
         _tiles(TALL_NARROW, TALL, 0, low, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, lines)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
         _tiles(LOW_NARROW, 4, low, single, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
         _tiles(ONE_NARROW, 1, single, rows, a, a_step, a_row, at(b, v), b_step, depth,
-               at(bias, v), begin, at(out, v), ldo, stream, relu, n, ahead, 0)  # fmt: skip
+               at(bias, v), begin, at(out, v), ldo, stream, relu, n)  # fmt: skip
 
 
 @kernel(inner=True)
@@ -195,14 +199,9 @@ def _tiles(
     stream: bool,
     relu: bool,
     n: int | None,
-    ahead: Pointer,
-    lines: int,
 ) -> None:
     """Compute a column of tiles, `height` rows each. Add the bias, or what is there."""
     for i in range(first, last, height):
-        for line in range(lines):
-            prefetch(ahead, line * (lanes(a) * LINE // VECTOR_BYTES), TO_READ)
-        ahead = at(ahead, lines * (lanes(a) * LINE // VECTOR_BYTES))
         tile = zero_tile(shape, a)
         if begin:
             tile = repeat_row(shape, bias, 0, n)

@@ -121,11 +121,11 @@ def separable_plan(
 def balanced(pixels: int, run: int, work: int) -> int:
     """Return in how many runs of at most about `run` pixels to cut the pixels.
 
-    Powers of two, then multiples of eight: 17 runs would keep one of two threads waiting. Runs are
-    cut between tiles (`gemm.run_of`), so that they are alike.
+    Powers of two, then the nearest multiples of eight: 17 runs would keep one of two threads
+    waiting. Runs are cut between tiles (`gemm.run_of`), so that they are alike.
     """
     runs = max(-(-pixels // run), min(8, work // WORK_PER_RUN))
-    runs = 1 << (runs - 1).bit_length() if 1 <= runs <= 8 else -(-runs // 8) * 8
+    runs = 1 << (runs - 1).bit_length() if 1 <= runs <= 8 else (runs + 3) // 8 * 8
     return min(runs, -(-pixels // STEP))
 
 

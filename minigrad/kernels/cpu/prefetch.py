@@ -11,9 +11,12 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from minigrad.kernels.cpu.emit import Code, Static, pointer_suffix, types
+from minigrad.kernels.cpu.emit import VECTOR_BYTES, Code, Static, pointer_suffix, types
+from minigrad.kernels.cpu.jit import kernel
+from minigrad.kernels.cpu.memory import LINE
+from minigrad.kernels.cpu.simd import Pointer, lanes
 
-__all__ = ["TO_READ", "TO_WRITE", "prefetch"]
+__all__ = ["TO_READ", "TO_WRITE", "fetch_ahead", "prefetch"]
 
 TO_READ, TO_WRITE = Static(0, 2), Static(1, 3)
 """LLVM's numbers for: into the second-level cache for reading, into all caches for writing."""
@@ -35,3 +38,14 @@ def prefetch(typing: Any, source: Any, i: Any, purpose: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(source, types.intp, purpose), generate
+
+
+@kernel(inner=True)
+def fetch_ahead(x: Pointer, pixels: int, pixel: int, channels: int) -> None:
+    """Ask for some channels of pixels, so many elements apart.
+
+    The processor foresees one stream through memory, not six rows.
+    """
+    for p in range(pixels):
+        for c in range(0, channels, lanes(x) * LINE // VECTOR_BYTES):
+            prefetch(x, p * pixel + c, TO_READ)
