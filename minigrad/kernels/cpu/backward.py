@@ -54,6 +54,7 @@ from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
     block_of,
     features_of_few_channels,
+    mirror,
 )
 from minigrad.kernels.geometry import ConvGeometry
 
@@ -185,7 +186,7 @@ def _backward_task(
     mirrored = np.zeros(12, np.int64)
     flipped = at(g, taps * multiplier * across)
     if few and sh == 1 and sizes[7] == 1:
-        _mirror(pointer(mirrored), sizes, k, hop, flipped, channels)
+        mirror(pointer(mirrored), pointer(sizes), k, hop, flipped, channels)
     if not few:
         k = flipped
         for i in range(taps * multiplier):
@@ -321,23 +322,6 @@ def _seen(
     if last:
         return image + min(out_height - 1, place // sh)
     return image + max(0, min(out_height, quotient_up(place - (kh - 1) * dh, sh)))
-
-
-@kernel(inner=True)
-def _mirror(
-    mirrored: Pointer, numbers: Numbers, k: Pointer, hop: int, flipped: Pointer, channels: int
-) -> None:
-    """Write which convolution of dt is dx, with stride 1: its kernel is k, the last tap first."""
-    kh, kw, dh, dw = numbers[4], numbers[5], numbers[8], numbers[9]
-    for i in range(2):
-        mirrored[i], mirrored[i + 2] = numbers[i + 2], numbers[i]
-    for i in range(4, 10):
-        mirrored[i] = numbers[i]
-    mirrored[10] = (kh - 1) * dh - numbers[10]
-    mirrored[11] = (kw - 1) * dw - numbers[11]
-    for t in range(kh * kw):
-        for c in range(channels):
-            flipped[t * channels + c] = k[(kh * kw - 1 - t) * hop + c]
 
 
 @kernel(inner=True)

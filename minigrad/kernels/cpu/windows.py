@@ -36,7 +36,7 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_kernel_grad_of_few_channels", "block_of", "features_of_few_channels"]
+__all__ = ["add_kernel_grad_of_few_channels", "block_of", "features_of_few_channels", "mirror"]
 
 ONE, FOUR, SINGLE = Static(1, 1), Static(4, 1), Static(1, 1)
 ONE_TAP, NEXT = Static(1, 4), Static(4, 1)
@@ -136,6 +136,23 @@ def add_kernel_grad_of_few_channels(
             image, i = image + 1, 0
     keep(copies)
     keep(table)
+
+
+@kernel(inner=True)
+def mirror(
+    mirrored: Pointer, numbers: Pointer, k: Pointer, hop: int, flipped: Pointer, channels: int
+) -> None:
+    """Write which convolution of dt is dx, with stride 1: its kernel is k, the last tap first."""
+    kh, kw, dh, dw = numbers[4], numbers[5], numbers[8], numbers[9]
+    for i in range(2):
+        mirrored[i], mirrored[i + 2] = numbers[i + 2], numbers[i]
+    for i in range(4, 10):
+        mirrored[i] = numbers[i]
+    mirrored[10] = (kh - 1) * dh - numbers[10]
+    mirrored[11] = (kw - 1) * dw - numbers[11]
+    for t in range(kh * kw):
+        for c in range(channels):
+            flipped[t * channels + c] = k[(kh * kw - 1 - t) * hop + c]
 
 
 @kernel(inner=True)
