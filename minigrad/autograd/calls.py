@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad import config
 from minigrad._brief import brief
+from minigrad.autograd.convert import as_array
 from minigrad.autograd.graph import Leaf, Node, number, recording
 from minigrad.autograd.tensor import Tensor, constant, wrap
 from minigrad.autograd.watching import show, watchers
@@ -281,6 +282,15 @@ def single(op: Primitive) -> Callable[..., Tensor]:
     return call
 
 
+def _beside(value: Any, args: tuple[Any, ...]) -> Any:
+    """Return a list as an array, its numbers as exact as those of the tensors beside it."""
+    array = constant(value)._data
+    if isinstance(value, (list, tuple)) and array.dtype.kind == "f":
+        dtypes = [arg.dtype for arg in args if isinstance(arg, Tensor) and arg.dtype.kind == "f"]
+        return as_array(value, dtypes[0]) if dtypes else array
+    return array
+
+
 def untracked(op: Primitive) -> Callable[..., Tensor]:
     """Return the call of an operation without derivatives, a comparison for instance."""
     forward = op.forward
@@ -289,7 +299,7 @@ def untracked(op: Primitive) -> Callable[..., Tensor]:
         arrays = [
             arg._data
             if isinstance(arg, Tensor)
-            else (arg if type(arg) in _PLAIN else constant(arg)._data)
+            else (arg if type(arg) in _PLAIN else _beside(arg, args))
             for arg in args
         ]
         try:

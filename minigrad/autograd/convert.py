@@ -32,6 +32,8 @@ def as_array(data: Any, dtype: Any) -> Any:
     if hasattr(data, "_on_host"):
         data = data._data
     if isinstance(data, (np.ndarray, np.generic)):
+        if data.dtype.kind not in "fiubc" and not all(isinstance(x, Number) for x in data.flat):
+            dtype = None  # which is refused below
         array = np.array(data, dtype=data.dtype.newbyteorder("=") if dtype is None else dtype)
     elif devices.is_array(data) or hasattr(data, "__dlpack__") or devices.on_gpu(data):
         data = devices.adopt(data)

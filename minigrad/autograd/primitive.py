@@ -194,6 +194,8 @@ class Primitive:
             for position, want in enumerate(wants):
                 if want:
                     part = _handed_over(arrays[position])
+                    if any(arrays[position] is other for other in arrays[:position]):
+                        graph.seal(part)  # one array for two arguments is nobody's own
                     parts[position] = self._fit(part, node.parents[position], position)
             return parts
         graph.seal(gradient)  # a derivative may return it as it is, for several arguments

@@ -107,10 +107,10 @@ class Compiled(Layer):
         if self._known_optimizer is self.optimizer:  # each step asks
             return
         known = set(map(id, self.optimizer.parameters))
-        if known and known.isdisjoint(map(id, weights)):
+        if self.optimizer.variables and known.isdisjoint(map(id, weights)):
             raise ValueError(
-                f"The optimizer of the model '{self.name}' has trained another model: what it "
-                f"keeps belongs to that one's weights. Make a new optimizer for each model. "
+                f"The optimizer of the model '{self.name}' has updated weights of something else: "
+                f"what it keeps belongs to those. Make a new optimizer for each model. "
                 f"Received: {type(self.optimizer).__name__} with the state of {len(known)} weights"
             )
         self._known_optimizer = self.optimizer if known else None

@@ -51,7 +51,8 @@ class _Bar(tqdm):  # type: ignore[misc]
 def _notebook() -> Any:
     """Return the module IPython if this is the cell of a notebook, else None."""
     found: Any = sys.modules.get("IPython")
-    return found if found is not None and hasattr(found.get_ipython(), "kernel") else None
+    shell = getattr(found, "get_ipython", None)
+    return found if shell is not None and hasattr(shell(), "kernel") else None
 
 
 class _Cell:

@@ -71,8 +71,8 @@ class Steps(Compiled):
         """Return the output as the loss takes it: a tensor, or a list in the order of the names."""
         outputs = self._listed(self._predicted(x, training))
         if not isinstance(self.loss, Losses):
-            if isinstance(outputs, list) and len(outputs) == 1:
-                (outputs,) = outputs
+            if isinstance(outputs, (list, dict)) and len(outputs) == 1:
+                (outputs,) = leaves(outputs)
             if isinstance(outputs, Tensor):
                 return outputs
             raise TypeError(
@@ -80,9 +80,12 @@ class Steps(Compiled):
                 "must be a dict or a list then, with one for each. "
                 f"Received: loss={brief(self.loss)}"
             )
-        return one_each(
-            outputs, self.loss.names, f"The output of the model '{self.name}'", "outputs"
-        )
+        what = f"The output of the model '{self.name}'"
+        parts = one_each(outputs, self.loss.names, what, "outputs")
+        for name, part in zip(self.loss.names, parts, strict=True):
+            if not isinstance(part, Tensor):
+                raise TypeError(f"{what} must be a tensor at {name!r}. Received: {brief(part)}")
+        return parts
 
     def _total_loss(self, y: Inputs, outputs: Any, weight: Inputs | None) -> Tensor:
         total: Tensor = self.loss(y, outputs, sample_weight=weight)
@@ -101,11 +104,11 @@ class Steps(Compiled):
         """Update the weights once; if anything goes wrong, no weight has changed."""
         if self.built:
             weights = self.weights
-            self._check_optimizer(weights)
         else:
             with no_grad():
                 self._predicted(x[:1])
             weights = self.weights
+        self._check_optimizer(weights)
         before = [(each, "_data", each.data) for each in weights]
         calls = self.optimizer.calls
         try:

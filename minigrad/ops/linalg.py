@@ -120,7 +120,7 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
             )
         ours, theirs = list(range(a.ndim - int(axes), a.ndim)), list(range(int(axes)))
     else:
-        if not isinstance(axes, (tuple, list)) or len(axes) != 2:
+        if not isinstance(axes, (tuple, list, np.ndarray)) or len(axes) != 2:
             raise TypeError(
                 f"axes must be an integer, or axes of a and axes of b. Received: axes={brief(axes)}"
             )

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.autograd.convert import as_array
 from minigrad.kernels.choice import compiled
+from minigrad.kernels.devices import to_device
 from minigrad.ops._common import Operand, values
 
 
@@ -213,8 +215,8 @@ def _bound(name: str, bound: Any, x: Tensor) -> Any:
             f"Received: {name} that requires gradients"
         )
     kind = x.dtype if x.dtype.kind == "f" else None
-    array = constant(bound, x)._data
-    array = array.astype(kind or array.dtype)
+    constant(bound)  # refuses what holds no numbers
+    array = to_device(as_array(bound, kind), x.device)
     try:
         np.broadcast_to(array, x.shape)
     except ValueError:

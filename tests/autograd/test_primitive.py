@@ -136,3 +136,19 @@ def test_operations_keep_their_documentation() -> None:
     assert repr(mg.ops.multiply.primitive) == "<primitive multiply(a, b)>"
     x = mg.tensor(np.ones((2, 3)), requires_grad=True)
     assert "multiply -> float64[2, 3]" in repr((x * x)._node)
+
+
+def test_a_fused_backward_may_return_one_array_twice() -> None:
+    @mg.primitive(
+        a=lambda g: g * 2,
+        b=lambda g: g * 2,
+        fused=lambda g, wants: (lambda d: (d, d))(g * 2),
+    )
+    def twice_the_sum(a: Any, b: Any) -> Any:
+        return 2 * (a + b)
+
+    a, b = (mg.tensor(np.ones(3, np.float32), requires_grad=True) for _ in range(2))
+    ((twice_the_sum(a, b) * 1.0).sum() + (a * 10).sum()).backward()
+    assert a.grad is not None and b.grad is not None
+    assert a.grad.numpy().tolist() == [12.0] * 3
+    assert b.grad.numpy().tolist() == [2.0] * 3

@@ -219,3 +219,24 @@ def test_gradients_in_place():
 def test_other_activations_are_not_fused():
     with pytest.raises(ValueError, match=r"The fused activation is None or 'relu'.*'tanh'"):
         mg.ops.batch_normalization(np.zeros((2, 3)), None, None, 0, activation="tanh")
+
+
+def test_a_gradient_that_is_one_number_repeated():
+    layer = mg.layers.BatchNormalization()
+    x = mg.tensor(np.random.default_rng(5).random((64, 16, 16, 8)), "float32", requires_grad=True)
+    layer(x, training=True).sum().backward()
+    assert layer.beta.grad.numpy().tolist() == [64 * 16 * 16.0] * 8
+    np.testing.assert_allclose(layer.gamma.grad.numpy(), 0, atol=1)
+    np.testing.assert_allclose(x.grad.numpy(), 0, atol=1e-3)
+
+
+def test_one_channel_of_larger_images():
+    images = mg.tensor(np.random.default_rng(6).random((32, 28, 28, 3), np.float32))[..., :1]
+    alone = mg.tensor(images.numpy())
+    for layer in (
+        mg.layers.BatchNormalization(),
+        mg.layers.GlobalAveragePooling2D(),
+        mg.layers.AveragePooling2D(),
+    ):
+        a, b = (layer(x, training=True).numpy() for x in (images, alone))
+        np.testing.assert_array_equal(a, b)

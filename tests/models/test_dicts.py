@@ -200,7 +200,9 @@ def test_an_optimizer_belongs_to_one_model() -> None:
     models[0].fit(A, U, verbose=0)
     weights = models[1].get_weights()
     for train in (models[1].fit, models[1].train_on_batch):
-        with pytest.raises(ValueError, match="optimizer of the model 'm1' has trained another mod"):
+        with pytest.raises(
+            ValueError, match="optimizer of the model 'm1' has updated weights of som"
+        ):
             train(A, U)
     np.testing.assert_array_equal(models[1].get_weights()[0], weights[0])
     models[0].fit(A, U, verbose=0)
@@ -215,3 +217,43 @@ def test_models_that_share_layers_may_share_an_optimizer() -> None:
         model.compile(optimizer, "mse")
         model.fit(A, np.ones((N, units), "float32"), verbose=0)
     assert len(optimizer.parameters) == 6
+
+
+class _Nested(mg.Model):
+    def __init__(self, outputs: Any) -> None:
+        super().__init__()
+        self.dense, self.outputs_of = layers.Dense(1), outputs
+
+    def call(self, inputs: Any) -> Any:
+        return self.outputs_of(self.dense(inputs))
+
+
+def test_a_part_of_the_output_that_is_no_tensor() -> None:
+    model = _Nested(lambda y: {"u": y, "n": {"v": y}})
+    model.compile("sgd", {"u": "mse", "n": "mse"})
+    with pytest.raises(TypeError, match=r"must be a tensor at 'n'\. Received: \{'v'"):
+        model.fit(A, {"u": U, "n": U}, verbose=0)
+
+
+def test_a_dict_of_one_output() -> None:
+    model = _Nested(lambda y: {"u": y})
+    model.compile("sgd", "mse")
+    model.fit(A, U, verbose=0)
+
+
+def test_an_optimizer_that_keeps_nothing_trains_any_model() -> None:
+    optimizer = mg.optimizers.SGD(0.1)
+    for _ in range(2):
+        model = mg.Sequential([mg.Input((3,)), layers.Dense(1)])
+        model.compile(optimizer, "mse")
+        model.fit(A, U, verbose=0)
+
+
+def test_a_model_that_is_built_by_its_first_step_needs_its_own_optimizer() -> None:
+    optimizer = mg.optimizers.Adam()
+    first, second = (mg.Sequential([layers.Dense(1)]) for _ in range(2))
+    for model in (first, second):
+        model.compile(optimizer, "mse")
+    first.train_on_batch(A, U)
+    with pytest.raises(ValueError, match="has updated weights of something else"):
+        second.train_on_batch(A, U)

@@ -394,3 +394,24 @@ def test_masks_combine_with_the_operators_of_numpy() -> None:
     for wrong in (lambda: (x > 0) & x, lambda: (x > 0) | 1, lambda: x & (x > 0)):
         with pytest.raises(TypeError, match=r"works on masks, tensors of bool .*Received: .* and"):
             wrong()
+
+
+def test_lists_are_compared_as_exactly_as_their_tensor() -> None:
+    x = mg.tensor([0.1, 0.2], dtype="float64")
+    assert (x == [0.1, 0.2]).numpy().all()
+    assert (mg.tensor([0.1, 0.2]) == [0.1, 0.2]).numpy().all()
+    assert mg.ops.clip(mg.tensor([0.0], dtype="float64"), [1 / 3], 0.9).numpy() == 1 / 3
+
+
+@pytest.mark.parametrize("array", [np.array([None]), np.array(["1"])])
+def test_arrays_of_other_things_are_no_numbers(array: np.ndarray) -> None:
+    with pytest.raises(TypeError, match="needs numbers"):
+        mg.tensor(array, dtype="float32")
+    y = mg.tensor([1.0])
+    with pytest.raises(TypeError, match="needs numbers"):
+        y.assign(array)
+
+
+def test_axes_of_tensordot_may_be_an_array() -> None:
+    a = mg.tensor(np.eye(2))
+    assert mg.ops.tensordot(a, a, np.array([1, 1])).shape == (2, 2)

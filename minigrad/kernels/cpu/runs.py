@@ -85,7 +85,7 @@ def flat(inputs: Sequence[Array], outputs: Sequence[Array]) -> Arguments:
 
     The last of the inputs (of the outputs) stands in for those that are missing up to four (three).
     """
-    views = [array.reshape(-1) for array in inputs]
+    views = [np.ascontiguousarray(array).reshape(-1) for array in inputs]
     for view in views:
         view.setflags(write=False)
     a, b, c, d = views + [views[-1]] * (4 - len(views))

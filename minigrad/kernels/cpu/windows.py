@@ -72,7 +72,7 @@ def features_of_few_channels(
     copies, weights = np.full(batch * sh * slot + spare, k[0]), np.full(taps * block, k[0])
     table = np.empty(2 * taps, np.int64)
     _clear(pointer(copies), len(copies))
-    _tabulate(pointer(table), numbers, channels, slot, block)
+    _tabulate(pointer(table), numbers, channels, slot, batch, block)
     for t in range(taps):
         for e in range(block):
             weights[t * block + e] = k[t * hop + e % channels]
@@ -82,8 +82,9 @@ def features_of_few_channels(
     while done < count:
         rows = min(batch, out_height - i, (j + count - done + out_width - 1) // out_width)
         _copy_rows(
-            pointer(copies), slot, at(x, image * image_size), i * sh - top, rows, numbers, channels
-        )
+            pointer(copies), slot, batch, at(x, image * image_size), i * sh - top, rows, numbers,
+            channels,
+        )  # fmt: skip
         for r in range(rows):
             run = min(count - done, out_width - j)
             _row(
@@ -117,14 +118,15 @@ def add_kernel_grad_of_few_channels(
     slot, batch, spare = _room(numbers, channels, lanes(x))
     copies, table = np.full(batch * sh * slot + spare, x[0]), np.empty(2 * taps, np.int64)
     _clear(pointer(copies), len(copies))
-    _tabulate(pointer(table), numbers, channels, slot, 0)
+    _tabulate(pointer(table), numbers, channels, slot, batch, 0)
     image, i = row // out_height, row % out_height
     done = 0
     while done < count:
         rows = min(batch, out_height - i, count - done)
         _copy_rows(
-            pointer(copies), slot, at(x, image * image_size), i * sh - top, rows, numbers, channels
-        )
+            pointer(copies), slot, batch, at(x, image * image_size), i * sh - top, rows, numbers,
+            channels,
+        )  # fmt: skip
         for t in range(taps):
             _add_products_of_rows(
                 at(g, t * hop), at(pointer(copies), table[2 * t]), sh * slot, at(dt, done * size),
@@ -164,7 +166,13 @@ def _room(numbers: Pointer, channels: int, one: int) -> tuple[int, int, int]:
     slot = (sw * pixels * channels + 2 * one - 1) // one * one
     most = ROOM * one // VECTOR_BYTES // slot
     batch = max(BATCH, min(numbers[2], (most - span) // sh + 1))
-    return slot, batch, (span + 1) * slot
+    return slot, batch, ((numbers[4] - 1) * _apart(numbers, batch) + 2) * slot
+
+
+@kernel(inner=True)
+def _apart(numbers: Pointer, batch: int) -> int:
+    """Return copies from one row of taps to the next: no row is copied that no tap sees."""
+    return int(min(numbers[8], (batch - 1) * numbers[6] + 1))
 
 
 @kernel(inner=True)
@@ -175,29 +183,34 @@ def _clear(x: Pointer, size: int) -> None:
 
 
 @kernel(inner=True)
-def _tabulate(table: Pointer, numbers: Pointer, channels: int, slot: int, block: int) -> None:
+def _tabulate(
+    table: Pointer, numbers: Pointer, channels: int, slot: int, batch: int, block: int
+) -> None:
     """Write for each tap where its copies and its weights are, as seen from an output's first."""
-    kh, kw, sw, dh, dw = numbers[4], numbers[5], numbers[7], numbers[8], numbers[9]
+    kh, kw, sw, dw = numbers[4], numbers[5], numbers[7], numbers[9]
+    row = _apart(numbers, batch) * slot
     pixels = numbers[3] + (kw - 1) * dw // sw
     for a in range(kh):
         for b in range(kw):
             t = a * kw + b
             place = b * dw % sw * pixels + b * dw // sw
-            table[2 * t], table[2 * t + 1] = a * dh * slot + place * channels, t * block
+            table[2 * t], table[2 * t + 1] = a * row + place * channels, t * block
 
 
 @kernel(inner=True)
 def _copy_rows(
-    copies: Pointer, slot: int, x: Pointer, above: int, rows: int, numbers: Pointer, channels: int
-) -> None:
+    copies: Pointer, slot: int, batch: int, x: Pointer, above: int, rows: int, numbers: Pointer,
+    channels: int,
+) -> None:  # fmt: skip
     """Copy what some rows of the output see, from row `above` on; rows outside are zeros."""
     height, width, sh, sw = numbers[0], numbers[1], numbers[6], numbers[7]
     pixels = numbers[3] + (numbers[5] - 1) * numbers[9] // sw
-    for s in range((rows - 1) * sh + (numbers[4] - 1) * numbers[8] + 1):
-        copy = at(copies, s * slot)
-        if 0 <= above + s < height:
-            source = at(x, (above + s) * width * channels)
-            _copy_row(copy, source, width, channels, sw, numbers[11], pixels)
+    apart, last = _apart(numbers, batch), numbers[4] - 1
+    for s in range(last * apart + (rows - 1) * sh + 1):
+        a = min(last, s // apart)
+        row, copy = above + a * numbers[8] + s - a * apart, at(copies, s * slot)
+        if 0 <= row < height:
+            _copy_row(copy, at(x, row * width * channels), width, channels, sw, numbers[11], pixels)
         else:
             _clear(copy, slot)
 
