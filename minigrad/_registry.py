@@ -13,6 +13,7 @@ Only the standard library is used here, so any part of the package may import it
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,13 +32,20 @@ class Configurable:
 
     Examples
     --------
-    >>> Configurable.from_config({})
-    Configurable()
+    >>> class Square(Configurable):
+    ...     def __init__(self, side=1):
+    ...         self.side = side
+    >>> Square.from_config({"side": 3})
+    Square(side=3)
     """
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object, as values that JSON can hold."""
-        return {}
+        """Return the arguments that make an equal object, as values that JSON can hold.
+
+        They are looked up in the attributes of the same names.
+        """
+        names = _arguments_of(type(self))
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -47,6 +55,23 @@ class Configurable:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+@functools.cache
+def _arguments_of(cls: type) -> tuple[str, ...]:
+    """Return the names of a constructor's arguments; ``**kwargs`` stands for the base class'."""
+    kinds = inspect.Parameter
+    found: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
+        found += [
+            p.name for p in parameters if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
+        ]
+        if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
+            break
+    return tuple(found)
 
 
 class _Sharing(threading.local):
