@@ -13,7 +13,6 @@ Only the standard library is used here, so any part of the package may import it
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -44,7 +43,13 @@ class Configurable:
 
         They are looked up in the attributes of the same names.
         """
-        names = _arguments_of(type(self))
+        names: list[str] = []
+        for cls in type(self).__mro__:
+            if "__init__" in vars(cls):
+                known = inspect.getfullargspec(vars(cls)["__init__"])
+                names += [*known.args[1:], *known.kwonlyargs]
+                if known.varkw is None:  # else the base class has more
+                    break
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     @classmethod
@@ -55,23 +60,6 @@ class Configurable:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
-
-
-@functools.cache
-def _arguments_of(cls: type) -> tuple[str, ...]:
-    """Return the names of a constructor's arguments; ``**kwargs`` stands for the base class'."""
-    kinds = inspect.Parameter
-    found: list[str] = []
-    for base in cls.__mro__:
-        if "__init__" not in vars(base):
-            continue
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]  # type: ignore[misc]
-        found += [
-            p.name for p in parameters if p.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)
-        ]
-        if not any(p.kind is kinds.VAR_KEYWORD for p in parameters):
-            break
-    return tuple(found)
 
 
 class _Sharing(threading.local):
@@ -232,9 +220,8 @@ class Registry:
             return identifier
         raise ValueError(
             f"{_an(self.kind).capitalize()} must be given as None, a name, a configuration (a "
-            "dict), a class or an "
-            f"object that can be called. Received: {brief(identifier)} (type "
-            f"{type(identifier).__name__})"
+            "dict), a class or an object that can be called. "
+            f"Received: {brief(identifier)} (type {type(identifier).__name__})"
         )
 
     def serialize(self, obj: Any) -> Any:
@@ -319,8 +306,7 @@ class Registry:
         if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
             raise ValueError(
                 f"The configuration of {_an(self.kind)} must be a name or a dict with the keys "
-                "'class_name' and "
-                f"'config'. Received: {brief(config)}"
+                f"'class_name' and 'config'. Received: {brief(config)}"
             )
         name, arguments = config["class_name"], config.get("config")
         if name == "function" and isinstance(arguments, str):  # Keras 3's way to write a function
@@ -358,8 +344,7 @@ class Registry:
         if self._entries.get(name, entry) is not entry:
             raise ValueError(
                 f"This {self.kind} shares the name {name!r} with a registered one and would be "
-                "read back as that. "
-                f"Give it another name. Received: {brief(entry)}"
+                f"read back as that. Give it another name. Received: {brief(entry)}"
             )
         return name
 
