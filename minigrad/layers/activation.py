@@ -27,8 +27,6 @@ class Activation(Layer):
     ------
     ValueError
         For an unknown name.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

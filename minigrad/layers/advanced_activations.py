@@ -43,8 +43,6 @@ class LeakyReLU(_Elementwise):
     ------
     ValueError
         For a slope that is negative or no number.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -83,8 +81,6 @@ class ELU(_Elementwise):
     ------
     ValueError
         For an alpha that is no number.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

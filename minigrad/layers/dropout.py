@@ -40,8 +40,6 @@ class Dropout(Layer):
     ------
     ValueError
         If an argument is out of its range, or `noise_shape` does not fit the input.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -39,8 +39,6 @@ class PReLU(Layer):
     ------
     ValueError
         For shared axes that are no axes of an example, and inputs of another size than before.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

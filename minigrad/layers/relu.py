@@ -38,8 +38,6 @@ class ReLU(Layer):
     ------
     ValueError
         For arguments that are negative or no numbers.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
