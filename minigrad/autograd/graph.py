@@ -40,6 +40,15 @@ class _Recording(threading.local):
 recording = _Recording()
 
 
+class _Assignments(threading.local):
+    """The old values of tensors that were assigned to in this thread, while somebody wants them."""
+
+    log: list[tuple[Tensor, str, Any]] | None = None  # as `minigrad._atomic` takes them
+
+
+assignments = _Assignments()
+
+
 class _SetRecording:
     """A context manager and decorator that sets the switch and puts back what was there."""
 
@@ -187,9 +196,7 @@ def _reachable(roots: Sequence[Node | Leaf]) -> list[Node]:
 
 def _run_hooks(where: Node | Leaf, gradient: Tensor) -> Tensor:
     """Return the gradient as the hooks of a node or leaf leave it."""
-    hooks = where.hooks
-    if not hooks:
-        return gradient
+    hooks = where.hooks or []
     for hook in tuple(hooks):
         replacement = None if hook is RETAIN else hook(gradient)
         if replacement is not None:
@@ -315,7 +322,8 @@ def walk(
                 node.free()
         for leaf, gradient in pending.items():
             if type(leaf) is Leaf and (wanted is None or leaf in wanted):
-                found[leaf] = _run_hooks(leaf, seal(gradient))
+                seal(gradient)
+                found[leaf] = _run_hooks(leaf, gradient) if leaf.hooks else gradient
     finally:
         recording.on = before_walk
     return found

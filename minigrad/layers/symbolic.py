@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LayerCall",
     "Symbol",
-    "holds_symbols",
     "leaves",
     "map_structure",
     "output_shapes",
@@ -99,13 +98,6 @@ class LayerCall:
     inputs: Any
     words: Mapping[str, Any]
     outputs: Any = None
-
-
-def holds_symbols(inputs: Any) -> bool:
-    """Tell whether the inputs of a call are symbols, or a list with one in it."""
-    if isinstance(inputs, (list, tuple)):
-        return any(isinstance(part, Symbol) for part in inputs)
-    return isinstance(inputs, Symbol)
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from minigrad import optimizers
 from minigrad._brief import brief
 from minigrad._validate import number
-from minigrad.layers import Layer, Parameter
+from minigrad.layers import Layer
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
 from minigrad.models.metrics import Metrics
@@ -102,12 +102,12 @@ class Compiled(Layer):
         self.optimizer, self.loss, self.loss_weight = chosen, aim, factor
         self.stop_training = False
 
-    def _check_optimizer(self, weights: Sequence[Parameter]) -> None:
+    def _check_optimizer(self) -> None:
         """Raise ValueError if the optimizer has updated weights before, but none of this model."""
         if self._known_optimizer is self.optimizer:  # each step asks
             return
         known = set(map(id, self.optimizer.parameters))
-        if self.optimizer.variables and known.isdisjoint(map(id, weights)):
+        if self.optimizer.variables and known.isdisjoint(map(id, self.weights)):
             raise ValueError(
                 f"The optimizer of the model '{self.name}' has updated weights of something else: "
                 f"what it keeps belongs to those. Make a new optimizer for each model. "
