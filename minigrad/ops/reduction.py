@@ -93,7 +93,7 @@ def _var(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: fl
     return deviation.sum(axes, None, None, keepdims) / freedom
 
 
-def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
+def _std_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...], freedom: float) -> Any:
     # Where all values are equal the slope is 0/0; 0 is the choice that leaves them equal.
     scale = where(wrap(out.data == 0), 0.0, g / (where(wrap(out.data == 0), 1.0, out) * freedom))
     return spread(scale, x.shape, axes) * _centred(x, axes)
@@ -239,7 +239,7 @@ def _others(g: Any, x: Any, axes: tuple[int, ...], wants: Any) -> tuple[Any]:
     return (others * g.reshape(kept_shape(x.shape, axes)),)
 
 
-def _prod_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _prod_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     upstream = spread(g, x.shape, axes)
     if np.all(x.data):
         return upstream * spread(out, x.shape, axes) / x
