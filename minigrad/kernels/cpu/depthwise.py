@@ -36,6 +36,7 @@ from minigrad.kernels.cpu.rows import (
 from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
+    all_finite,
     features_of_few_channels,
 )
 from minigrad.kernels.geometry import ConvGeometry
@@ -191,11 +192,12 @@ def _input_grad_band(
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
     offsets = np.empty(3 * multiplier * sizes[4] * sizes[5], np.int64)
     side = np.empty((width + sizes[7]) * channels, dx.dtype)
+    finite = all_finite(pointer(k), multiplier * sizes[4] * sizes[5] * channels)
     for row in range(band * rows // bands, (band + 1) * rows // bands):
         input_grad_row(
             at(pointer(dx), row * width * channels), row % height,
             at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
-            sizes, channels, multiplier, pointer(offsets), pointer(side),
+            sizes, channels, multiplier, pointer(offsets), pointer(side), finite,
         )  # fmt: skip
     keep(offsets)
     keep(side)
@@ -249,6 +251,7 @@ def features_of_pixels(
         features_of_few_channels(x, k, channels, y, first, count, pointer(numbers), channels)
         return
     offsets = np.empty(3 * kh * kw, np.int64)
+    finite = all_finite(k, multiplier * kh * kw * channels)
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
     done = 0
@@ -267,7 +270,7 @@ def features_of_pixels(
                 at(x, (image * height + above + a0 * dh) * width * channels), channels,
                 dh * width * channels, width, -left, sw, dw,
                 at(k, (m * kh + a0) * kw * channels), kw * channels, channels,
-                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets),
+                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets), finite,
             )  # fmt: skip
         done += run
         i, j = i + 1, 0
@@ -287,6 +290,7 @@ def input_grad_row(
     multiplier: int,
     table: Pointer,
     side: Pointer,
+    finite: bool,
 ) -> None:
     """Compute row r of an image's gradient from the gradient of all its features.
 
@@ -318,7 +322,7 @@ def input_grad_row(
             at(dt, i0 * out_width * features), features, -down * out_width * features,
             out_width, j0 - (taps - 1) * hop_back, 1, hop_back,
             at(k, (a0 * kw + last) * hop), every_a * kw * hop, -every_b * hop,
-            rows, taps, channels, multiplier, channels, kh * kw * hop, table,
+            rows, taps, channels, multiplier, channels, kh * kw * hop, table, finite,
         )  # fmt: skip
         if apart:
             copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
