@@ -224,11 +224,11 @@ def spare(array: Any) -> bool:
     return type(array) is np.ndarray and array.flags.writeable
 
 
-def seal(gradient: Tensor) -> Tensor:
-    """Make the array of a gradient read-only, for somebody gets hold of it."""
-    if type(gradient._data) is np.ndarray:
-        gradient._data.setflags(write=False)
-    return gradient
+def seal(tensor: Tensor) -> Tensor:
+    """Make the array of a tensor read-only: of a gradient, when somebody gets hold of it."""
+    if type(tensor._data) is np.ndarray:
+        tensor._data.setflags(write=False)
+    return tensor
 
 
 def _sum(before: Tensor, part: Tensor) -> Tensor:
