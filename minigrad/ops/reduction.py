@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import _validate, config
+from minigrad._validate import flag
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.ops._common import (
     Axis,
@@ -48,7 +49,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([4., 6.], dtype=float32)
     """
     x = constant(x)
-    return _sum(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _sum(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 def _floating(x: Operand) -> Tensor:
@@ -76,7 +77,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([1.5, 3.5], dtype=float32)
     """
     x = _floating(x)
-    return _mean(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _mean(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 def _centred(x: Any, axes: tuple[int, ...]) -> Any:
@@ -143,7 +144,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _var(x, axes, bool(keepdims), *_freedom("var", x.shape, axes, ddof))
+    return _var(x, axes, flag(keepdims, "keepdims"), *_freedom("var", x.shape, axes, ddof))
 
 
 def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -159,7 +160,7 @@ def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _std(x, axes, bool(keepdims), *_freedom("std", x.shape, axes, ddof))
+    return _std(x, axes, flag(keepdims, "keepdims"), *_freedom("std", x.shape, axes, ddof))
 
 
 def _extreme_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
@@ -194,7 +195,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([2., 4.], dtype=float32)
     """
     x = constant(x)
-    return _max(x, _some("max", x, axis), bool(keepdims))
+    return _max(x, _some("max", x, axis), flag(keepdims, "keepdims"))
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -212,7 +213,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([1., 3.], dtype=float32)
     """
     x = constant(x)
-    return _min(x, _some("min", x, axis), bool(keepdims))
+    return _min(x, _some("min", x, axis), flag(keepdims, "keepdims"))
 
 
 def _some(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
@@ -274,7 +275,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([3., 8.], dtype=float32)
     """
     x = constant(x)
-    return _prod(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _prod(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 @primitive(x=lambda g, axis: flip(_cumsum(flip(g, axis), axis), axis))
@@ -311,7 +312,7 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmax", x, place)
-    return wrap(x.data.argmax(place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmax(place, keepdims=flag(keepdims, "keepdims")))
 
 
 def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -328,4 +329,4 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmin", x, place)
-    return wrap(x.data.argmin(place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmin(place, keepdims=flag(keepdims, "keepdims")))
