@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -92,12 +92,15 @@ class LayerCall:
     words : dict
         Further keyword arguments of the call.
     outputs : Symbol, or nested lists and dicts of Symbol
+    drops : list of Symbol
+        What nobody needs after this call, in a copy that is a step of a model.
     """
 
     layer: Layer
     inputs: Any
     words: Mapping[str, Any]
     outputs: Any = None
+    drops: list[Symbol] = field(default_factory=list)
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import compress
 from typing import Any, Self
 
@@ -85,7 +85,7 @@ class Functional(Model):
                 )
         self._followers = _followers(self._calls, self._ends)
         self._taken: list[bool] | None = None
-        self._steps: list[_Step] = []
+        self._steps: list[LayerCall] = []
         shapes = [symbol.shape for symbol in self._starts]
         self._build_shape = shapes if len(shapes) > 1 else shapes[0]
         if len(shapes) == 1:
@@ -141,22 +141,21 @@ class Functional(Model):
         return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
 
     def _plan(self, taken: list[LayerCall]) -> None:
-        """Note which calls to make, some as one with that before, and what to drop after each."""
+        """Note which calls to make, some as one with that before it, and what to drop then."""
         firsts = {id(call): id(call.inputs.source) for call in taken}
         self._steps = []
         places: dict[int, int] = {}
         for call in self._calls:
             if id(call) in firsts:
                 place = places[firsts[id(call)]]
-                first = self._steps[place].call
+                first = self._steps[place]
                 words = {**first.words, "relu": True}
-                self._steps[place] = _Step(replace(first, words=words, outputs=call.outputs))
+                self._steps[place] = replace(first, words=words, outputs=call.outputs)
             else:
                 places[id(call)] = len(self._steps)
-                self._steps.append(_Step(call))
+                self._steps.append(replace(call, drops=[]))
         # After its last use a result is dropped, so that inference keeps no more than it needs.
-        inputs = [_flat(step.call.inputs) for step in self._steps]
-        last = {id(symbol): (symbol, i) for i, each in enumerate(inputs) for symbol in each}
+        last = {id(s): (s, i) for i, c in enumerate(self._steps) for s in _flat(c.inputs)}
         kept = set(map(id, self._ends))
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
@@ -246,7 +245,7 @@ class Functional(Model):
         self,
         inputs: Any,
         compute: Callable[[LayerCall, Any], Any],
-        steps: Iterable[_Step] | None = None,
+        steps: Iterable[LayerCall] | None = None,
     ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
         given = [inputs] if len(self._starts) == 1 else inputs
@@ -255,8 +254,8 @@ class Functional(Model):
         def value(symbol: Symbol) -> Any:
             return values[id(symbol)]
 
-        for step in steps or map(_Step, self._calls):
-            call, before, after = step.call, step.call.inputs, step.call.outputs
+        for call in steps or self._calls:
+            before, after = call.inputs, call.outputs
             if before is not None:
                 one = type(before) is Symbol
                 arguments = values[id(before)] if one else map_structure(value, before)
@@ -268,7 +267,7 @@ class Functional(Model):
                     values[id(after)] = found
                 else:
                     values.update(zip(map(id, leaves(after)), leaves(after, found), strict=True))
-            for symbol in step.drops:
+            for symbol in call.drops:
                 del values[id(symbol)]
         return map_structure(value, self.outputs)
 
@@ -294,14 +293,6 @@ class Functional(Model):
             )
         for each, symbol in zip(shape, self._starts, strict=True):
             _spec(symbol.shape).check(each, f"{symbol.source.layer.name!r} of '{self.name}'")
-
-
-@dataclass
-class _Step:
-    """A call to make, and what nobody needs after it."""
-
-    call: LayerCall
-    drops: list[Symbol] = field(default_factory=list)
 
 
 def _spec(shape: Shape) -> InputSpec:
