@@ -52,6 +52,7 @@ from minigrad.kernels.cpu.separable import planes_first
 from minigrad.kernels.cpu.simd import Pointer, at, keep, lanes, pointer
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
+    all_finite,
     block_of,
     features_of_few_channels,
     mirror,
@@ -185,7 +186,7 @@ def _backward_task(
     g, k = pointer(own), pointer(kernels)
     mirrored = np.zeros(12, np.int64)
     flipped = at(g, taps * multiplier * across)
-    if few and sh == 1 and sizes[7] == 1:
+    if few and sh == 1 and sizes[7] == 1 and all_finite(k, taps * hop):
         mirror(pointer(mirrored), pointer(sizes), k, hop, flipped, channels)
     if not few:
         k = flipped
@@ -261,7 +262,7 @@ def _backward_task(
                     g, across, pointer(x), at(dt, (mine - held) * line), mine, behind - mine,
                     pointer(sizes), channels,
                 )  # fmt: skip
-                fresh += count
+                _flush(g, taps, across, d_kernel, hop)
         done = row
         while (
             mirrored[0] > 0
@@ -274,9 +275,6 @@ def _backward_task(
                 at(dt, -held * line), flipped, channels, at(pointer(dx), done * width * channels),
                 done * width, (row - done) * width, pointer(mirrored), channels,
             )  # fmt: skip
-        if few and fresh >= FLUSH:
-            _flush(g, taps, across, d_kernel, hop)
-            fresh = 0
         while row < rows_end and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop:
             image, r = row // height, row % height
             there = at(dt, (image * out_height - held) * line)
@@ -284,7 +282,7 @@ def _backward_task(
                 if len(dx) > 0:
                     input_grad_row(
                         at(pointer(dx), row * width * channels), r, there, k, sizes, channels, 1,
-                        pointer(table), pointer(side),
+                        pointer(table), pointer(side), False,
                     )  # fmt: skip
             else:
                 place = row * width * all_channels + c0
@@ -348,6 +346,7 @@ def _features_of_rows(
         hop = pixel * lanes(x)
         features_of_few_channels(x, k, hop, t, first * out_width, count, pointer(numbers), channels)
         return
+    finite = all_finite(k, multiplier * kh * kw * channels)
     for row in range(first, last):
         image, above = row // out_height, row % out_height * sh - top
         a0 = min(kh, max(0, quotient_up(-above, dh)))
@@ -359,7 +358,7 @@ def _features_of_rows(
                 at(x, (image * height + above + a0 * dh) * width * pixel + c0), pixel,
                 dh * width * pixel, width, -left, sw, dw,
                 at(k, (m * kh + a0) * kw * channels), kw * channels, channels,
-                a1 - a0, kw, channels, 1, 0, 0, table,
+                a1 - a0, kw, channels, 1, 0, 0, table, finite,
             )  # fmt: skip
 
 

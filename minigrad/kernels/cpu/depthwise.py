@@ -44,6 +44,7 @@ from minigrad.kernels.cpu.simd import (
 )
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
+    all_finite,
     features_of_few_channels,
 )
 from minigrad.kernels.geometry import ConvGeometry
@@ -207,6 +208,7 @@ def _input_grad_band(
         return
     offsets = np.empty(3 * multiplier * sizes[4] * sizes[5], np.int64)
     side = np.empty((width + sizes[7]) * channels, dx.dtype)
+    finite = all_finite(pointer(k), multiplier * sizes[4] * sizes[5] * channels)
     features = sizes[3] * channels * multiplier  # of a row of dy
     for row in range(first, last):
         if (row % height + sizes[10] + 1) % sizes[6] == 0:  # the next row is the first to see it
@@ -215,7 +217,7 @@ def _input_grad_band(
         input_grad_row(
             at(pointer(dx), row * width * channels), row % height,
             at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
-            sizes, channels, multiplier, pointer(offsets), pointer(side),
+            sizes, channels, multiplier, pointer(offsets), pointer(side), finite,
         )  # fmt: skip
     keep(offsets)
     keep(side)
@@ -291,6 +293,7 @@ def features_of_pixels(
         features_of_few_channels(x, k, channels, y, first, count, pointer(numbers), channels)
         return
     offsets = np.empty(3 * kh * kw, np.int64)
+    finite = all_finite(k, multiplier * kh * kw * channels)
     row, j = first // out_width, first % out_width
     image, i = row // out_height, row % out_height
     done = 0
@@ -309,7 +312,7 @@ def features_of_pixels(
                 at(x, (image * height + above + a0 * dh) * width * channels), channels,
                 dh * width * channels, width, -left, sw, dw,
                 at(k, (m * kh + a0) * kw * channels), kw * channels, channels,
-                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets),
+                a1 - a0, kw, channels, 1, 0, 0, pointer(offsets), finite,
             )  # fmt: skip
         done += run
         i, j = i + 1, 0
@@ -329,6 +332,7 @@ def input_grad_row(
     multiplier: int,
     table: Pointer,
     side: Pointer,
+    finite: bool,
 ) -> None:
     """Compute row r of an image's gradient from the gradient of all its features.
 
@@ -360,7 +364,7 @@ def input_grad_row(
             at(dt, i0 * out_width * features), features, -down * out_width * features,
             out_width, j0 - (taps - 1) * hop_back, 1, hop_back,
             at(k, (a0 * kw + last) * hop), every_a * kw * hop, -every_b * hop,
-            rows, taps, channels, multiplier, channels, kh * kw * hop, table,
+            rows, taps, channels, multiplier, channels, kh * kw * hop, table, finite,
         )  # fmt: skip
         if apart:
             copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)

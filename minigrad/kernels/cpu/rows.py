@@ -85,6 +85,7 @@ def convolve_row(
     x_plane: int,
     k_plane: int,
     table: Pointer,
+    finite: bool,
 ) -> None:
     """Compute y[u] = Σ_prt x[row r, plane p, start + u * stride + t * hop] k[p, r, t].
 
@@ -106,9 +107,11 @@ def convolve_row(
         The range of p, and the elements from plane to plane.
     table
         Room for 3 * planes * rows * taps integers.
+    finite
+        Whether all weights are: then those of pixels outside are multiplied by zeros.
     """
     count, one = last - first, lanes(x)
-    if channels >= one and count >= FEWEST:
+    if channels >= one and count >= FEWEST and finite:
         group = 1
         if (taps == 3 or taps == 5 or taps == 7) and stride == hop:
             group = taps

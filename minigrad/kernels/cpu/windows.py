@@ -11,6 +11,9 @@ are copied where they are small. All rows of a batch are copied before the first
 was stored just now, in other pieces, could not be loaded without waiting.
 
 Elements that lie a `block_of` apart are of the same channel in each lane, and so share weights.
+
+A tap that falls outside an image contributes nothing, not 0 times NaN or infinity: where weights,
+or sums with gradients, are not finite, everything is computed again without the zeros.
 """
 
 from __future__ import annotations
@@ -36,7 +39,13 @@ from minigrad.kernels.cpu.simd import (
     zero_tile,
 )
 
-__all__ = ["add_kernel_grad_of_few_channels", "block_of", "features_of_few_channels", "mirror"]
+__all__ = [
+    "add_kernel_grad_of_few_channels",
+    "all_finite",
+    "block_of",
+    "features_of_few_channels",
+    "mirror",
+]
 
 ONE, FOUR, SINGLE = Static(1, 1), Static(4, 1), Static(1, 1)
 ONE_TAP, NEXT = Static(1, 4), Static(4, 1)
@@ -56,6 +65,16 @@ def block_of(x: Pointer, channels: int) -> int:
 
 
 @kernel(inner=True)
+def all_finite(x: Pointer, count: int) -> bool:
+    """Whether none of so many numbers is NaN or infinite."""
+    zero = x[0] - x[0]
+    check = zero
+    for i in range(count):
+        check += x[i] * zero
+    return bool(check == 0)
+
+
+@kernel(inner=True)
 def features_of_few_channels(
     x: Pointer, k: Pointer, hop: int, y: Pointer, first: int, count: int, numbers: Pointer,
     channels: int,
@@ -68,6 +87,9 @@ def features_of_few_channels(
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     taps, sh, top = numbers[4] * numbers[5], numbers[6], numbers[10]
     block, image_size = block_of(x, channels), height * width * channels
+    if not all_finite(k, (taps - 1) * hop + channels):
+        _plain_pixels(x, k, hop, y, first, count, numbers, channels)
+        return
     slot, batch, spare = _room(numbers, channels, lanes(x))
     copies, weights = np.full(batch * sh * slot + spare, k[0]), np.full(taps * block, k[0])
     table = np.empty(2 * taps, np.int64)
@@ -107,37 +129,80 @@ def add_kernel_grad_of_few_channels(
     g: Pointer, hop: int, x: Pointer, dt: Pointer, row: int, count: int, numbers: Pointer,
     channels: int,
 ) -> None:  # fmt: skip
-    """Add what `count` rows of the output contribute to the gradient of the kernel.
+    """Write what `count` rows of the output contribute to the gradient of the kernel.
 
     Rows are counted through images; `dt` is where the gradient of the first one starts. The sums of
-    tap t are g[t * hop] and on, a block of them: each channel's must still be added up.
+    tap t are g[t * hop] and on, a block of them: each channel's must still be added up. They are
+    zeros before.
     """
     height, width, out_height, size = numbers[0], numbers[1], numbers[2], numbers[3] * channels
-    taps, sh, top = numbers[4] * numbers[5], numbers[6], numbers[10]
+    kw, sh, sw, dh, dw = numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]
+    taps, top, left = numbers[4] * kw, numbers[10], numbers[11]
     block, image_size = block_of(x, channels), height * width * channels
     slot, batch, spare = _room(numbers, channels, lanes(x))
     copies, table = np.full(batch * sh * slot + spare, x[0]), np.empty(2 * taps, np.int64)
-    _clear(pointer(copies), len(copies))
     _tabulate(pointer(table), numbers, channels, slot, batch, 0)
-    image, i = row // out_height, row % out_height
-    done = 0
-    while done < count:
-        rows = min(batch, out_height - i, count - done)
-        _copy_rows(
-            pointer(copies), slot, batch, at(x, image * image_size), i * sh - top, rows, numbers,
-            channels,
-        )  # fmt: skip
-        for t in range(taps):
-            _add_products_of_rows(
-                at(g, t * hop), at(pointer(copies), table[2 * t]), sh * slot, at(dt, done * size),
-                size, rows, block,
+    for clipped in range(2):
+        _clear(pointer(copies), len(copies))
+        image, i = row // out_height, row % out_height
+        done = 0
+        while done < count:
+            rows = min(batch, out_height - i, count - done)
+            _copy_rows(
+                pointer(copies), slot, batch, at(x, image * image_size), i * sh - top, rows,
+                numbers, channels,
             )  # fmt: skip
-        done += rows
-        i += rows
-        if i == out_height:
-            image, i = image + 1, 0
+            for t in range(taps):
+                r0, r1, j0, j1 = 0, rows, 0, size // channels
+                if clipped:
+                    r0, r1 = _existing(i * sh - top + t // kw * dh, sh, rows, height)
+                    j0, j1 = _existing(t % kw * dw - left, sw, j1, width)
+                _add_products_of_rows(
+                    at(g, t * hop),
+                    at(pointer(copies), table[2 * t] + r0 * sh * slot + j0 * channels), sh * slot,
+                    at(dt, (done + r0) * size + j0 * channels), size, (j1 - j0) * channels,
+                    r1 - r0, block,
+                )  # fmt: skip
+            done += rows
+            i += rows
+            if i == out_height:
+                image, i = image + 1, 0
+        if clipped or all_finite(g, taps * hop):
+            break
+        _clear(g, taps * hop)
     keep(copies)
     keep(table)
+
+
+@kernel(inner=True)
+def _existing(first: int, step: int, count: int, size: int) -> tuple[int, int]:
+    """Return which of first, first + step, ..., count in all, are in 0 ... size - 1."""
+    low = min(count, max(0, quotient_up(-first, step)))
+    return low, max(low, min(count, quotient_up(size - first, step)))
+
+
+@kernel(inner=True)
+def _plain_pixels(
+    x: Pointer, k: Pointer, hop: int, y: Pointer, first: int, count: int, numbers: Pointer,
+    channels: int,
+) -> None:  # fmt: skip
+    """Compute what `features_of_few_channels` does, number by number."""
+    height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
+    kh, kw, dh, dw = numbers[4], numbers[5], numbers[8], numbers[9]
+    for p in range(first, first + count):
+        row = p // out_width
+        above = row % out_height * numbers[6] - numbers[10]
+        before = p % out_width * numbers[7] - numbers[11]
+        a0, a1 = _existing(above, dh, kh, height)
+        b0, b1 = _existing(before, dw, kw, width)
+        image = row // out_height * height
+        for c in range(channels):
+            total = 0.0
+            for a in range(a0, a1):
+                for b in range(b0, b1):
+                    place = (image + above + a * dh) * width + before + b * dw
+                    total += x[place * channels + c] * k[(a * kw + b) * hop + c]
+            y[(p - first) * channels + c] = total
 
 
 @kernel(inner=True)
@@ -226,8 +291,7 @@ def _copy_row(
     """
     one = lanes(x)
     for p in range(stride):
-        begin = min(pixels, max(0, quotient_up(left - p, stride)))
-        end = max(begin, min(pixels, quotient_up(width + left - p, stride)))
+        begin, end = _existing(p - left, stride, pixels, width)
         source = at(x, (begin * stride + p - left) * channels)
         target, size = at(copy, (p * pixels + begin) * channels), (end - begin) * channels
         if stride == 1:
@@ -273,14 +337,14 @@ def _row(
 
 @kernel(inner=True)
 def _add_products_of_rows(
-    g: Pointer, x: Pointer, x_row: int, y: Pointer, size: int, rows: int, block: int
+    g: Pointer, x: Pointer, x_row: int, y: Pointer, y_row: int, size: int, rows: int, block: int
 ) -> None:
     """Add the products of rows of `size` elements to a block of sums."""
     one = lanes(x)
     for c in range(0, min(block, size), one):
         tile = zero_tile(ONE_TAP, x)
         for r in range(rows):
-            left, right, e = at(x, r * x_row), at(y, r * size), c
+            left, right, e = at(x, r * x_row), at(y, r * y_row), c
             while e + 3 * block + one <= size:
                 tile = add_products(tile, NEXT, left, e, block, right, e, block, None)
                 e += 4 * block
