@@ -31,13 +31,26 @@ class Configurable:
 
     Examples
     --------
-    >>> Configurable.from_config({})
-    Configurable()
+    >>> class Square(Configurable):
+    ...     def __init__(self, side=1):
+    ...         self.side = side
+    >>> Square.from_config({"side": 3})
+    Square(side=3)
     """
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object, as values that JSON can hold."""
-        return {}
+        """Return the arguments that make an equal object, as values that JSON can hold.
+
+        They are looked up in the attributes of the same names.
+        """
+        names: list[str] = []
+        for cls in type(self).__mro__:
+            if "__init__" in vars(cls):
+                known = inspect.getfullargspec(vars(cls)["__init__"])
+                names += [*known.args[1:], *known.kwonlyargs]
+                if known.varkw is None:  # else the base class has more
+                    break
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -207,9 +220,8 @@ class Registry:
             return identifier
         raise ValueError(
             f"{_an(self.kind).capitalize()} must be given as None, a name, a configuration (a "
-            "dict), a class or an "
-            f"object that can be called. Received: {brief(identifier)} (type "
-            f"{type(identifier).__name__})"
+            "dict), a class or an object that can be called. "
+            f"Received: {brief(identifier)} (type {type(identifier).__name__})"
         )
 
     def serialize(self, obj: Any) -> Any:
@@ -294,8 +306,7 @@ class Registry:
         if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
             raise ValueError(
                 f"The configuration of {_an(self.kind)} must be a name or a dict with the keys "
-                "'class_name' and "
-                f"'config'. Received: {brief(config)}"
+                f"'class_name' and 'config'. Received: {brief(config)}"
             )
         name, arguments = config["class_name"], config.get("config")
         if name == "function" and isinstance(arguments, str):  # Keras 3's way to write a function
@@ -333,8 +344,7 @@ class Registry:
         if self._entries.get(name, entry) is not entry:
             raise ValueError(
                 f"This {self.kind} shares the name {name!r} with a registered one and would be "
-                "read back as that. "
-                f"Give it another name. Received: {brief(entry)}"
+                f"read back as that. Give it another name. Received: {brief(entry)}"
             )
         return name
 

@@ -22,11 +22,13 @@ __all__ = [
     "Padding",
     "Pads",
     "data_format",
+    "flag",
     "integer",
     "number",
     "padding",
     "pair",
     "positive_int",
+    "weights_shape",
 ]
 
 DataFormat: TypeAlias = Literal["channels_last", "channels_first"]
@@ -95,6 +97,21 @@ def integer(value: object, name: str, minimum: int = 1) -> int:
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
         return int(value)
     raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
+
+
+def flag(value: object, name: str) -> bool:
+    """Return `value` as a bool.
+
+    Raises
+    ------
+    TypeError
+        Unless it is a bool already: 'no' and None say something else than they mean.
+    """
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"The `{name}` argument must be True or False. Received: {name}={brief(value)}")
 
 
 def number(
@@ -291,6 +308,30 @@ def _reject_data_format(value: object) -> NoReturn:
     raise ValueError(
         "The `data_format` argument must be 'channels_last' or 'channels_first'. "
         f"Received: data_format={brief(value)}"
+    )
+
+
+def weights_shape(received: tuple[int, ...], shape: tuple[int, ...], what: str) -> tuple[int, ...]:
+    """Return the shape in which weights broadcast to `shape`; a last axis of 1 comes or goes.
+
+    Raises
+    ------
+    ValueError
+        If there is none; `what` says what ``sample_weight`` must be, and what has `shape`.
+    """
+    fitting = received
+    if len(received) == len(shape) + 1 and received[-1] == 1:
+        fitting = received[:-1]
+    elif 0 < len(received) == len(shape) - 1:
+        fitting = (*received, 1)
+    try:
+        fits = np.broadcast_shapes(fitting, shape) == shape
+    except ValueError:
+        fits = False
+    if fits:
+        return fitting
+    raise ValueError(
+        f"`sample_weight` must be {what} have shape {shape}. Received: shape={received}"
     )
 
 

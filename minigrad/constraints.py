@@ -56,8 +56,8 @@ deserialize = registry.deserialize
 class Constraint(Configurable):
     """A projection of weights; this one changes nothing.
 
-    Derive from it, write ``__call__`` (or ``project``, which works on arrays) and ``get_config``,
-    and register the class.
+    Derive from it, write ``__call__`` (or ``project``, which works on arrays), and register the
+    class. Arguments of the constructor are kept in attributes of the same names.
 
     Examples
     --------
@@ -150,10 +150,6 @@ class MaxNorm(_OverAxis):
         scaled: Array = w * (np.clip(norms, 0, self.max_value) / divisor)
         return scaled
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"max_value": self.max_value, "axis": self.axis}
-
 
 class NonNeg(Constraint):
     """Set negative weights to zero: w · (w >= 0), so that they become -0.0 and NaN stays NaN.
@@ -199,10 +195,6 @@ class UnitNorm(_OverAxis):
         scaled: Array = w / self.norm(w)[1]
         return scaled
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"axis": self.axis}
-
 
 class MinMaxNorm(_OverAxis):
     """Pull norms into [min_value, max_value]: w·(rate·clip(n, min, max) + (1-rate)·n) / (ε + n).
@@ -245,15 +237,6 @@ class MinMaxNorm(_OverAxis):
         clipped = np.clip(norms, self.min_value, self.max_value)
         scaled: Array = w * ((self.rate * clipped + (1 - self.rate) * norms) / divisor)
         return scaled
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            "min_value": self.min_value,
-            "max_value": self.max_value,
-            "rate": self.rate,
-            "axis": self.axis,
-        }
 
 
 class RadialConstraint(Constraint):

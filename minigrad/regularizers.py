@@ -43,7 +43,8 @@ deserialize = registry.deserialize
 class Regularizer(Configurable):
     """A penalty: ``regularizer(x)`` returns a scalar tensor of x's dtype; this one is always 0.
 
-    Derive from it, write ``__call__`` and ``get_config``, and register the class.
+    Derive from it, write ``__call__``, and register the class. Arguments of the constructor are
+    kept in attributes of the same names.
 
     Examples
     --------
@@ -109,10 +110,6 @@ class L1L2(Regularizer):
             result = squares if result is None else result + squares
         return _zero_like(x) if result is None else result
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"l1": self.l1, "l2": self.l2}
-
 
 class L1(L1L2):
     """The sum of absolute values times `l1`.
@@ -134,10 +131,6 @@ class L1(L1L2):
     def __init__(self, l1: float | None = 0.01) -> None:
         super().__init__(l1=_factor(l1, "l1", 0.01))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"l1": self.l1}
-
 
 class L2(L1L2):
     """The sum of squares times `l2`; there is no factor ½.
@@ -158,10 +151,6 @@ class L2(L1L2):
 
     def __init__(self, l2: float | None = 0.01) -> None:
         super().__init__(l2=_factor(l2, "l2", 0.01))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"l2": self.l2}
 
 
 def l1_l2(l1: float | None = 0.01, l2: float | None = 0.01) -> L1L2:
@@ -227,10 +216,6 @@ class OrthogonalRegularizer(Regularizer):
         cosines = ops.matmul(unit, ops.transpose(unit))
         off_diagonal = 1.0 - np.eye(count, dtype=x.dtype)
         return self.factor / (count * (count - 1)) * ops.sum(ops.abs(cosines * off_diagonal))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"factor": self.factor, "mode": self.mode}
 
 
 def _factor(value: float | None, name: str, default: float) -> float:

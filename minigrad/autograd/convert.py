@@ -62,9 +62,9 @@ def as_array(data: Any, dtype: Any) -> Any:
     return array
 
 
-def explained(error: IndexError, index: Any) -> IndexError:
+def explained(error: Exception, index: Any) -> Exception:
     """Return an error that tells what was received, where NumPy's does not."""
-    if not str(error).startswith("only integers"):
+    if not str(error).startswith(("only integers", "setting an array element with a sequence")):
         return error
     return IndexError(
         "An index is made of integers, slices, ..., None, and arrays of integers or booleans. "

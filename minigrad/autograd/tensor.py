@@ -226,7 +226,7 @@ class Tensor(Operations, Protocols):
         array = self.numpy()
         try:
             array[plain(key)] = devices.to_host(as_array(value, self.dtype))
-        except IndexError as error:
+        except (IndexError, ValueError) as error:
             raise explained(error, key) from None
         self.assign(array)
 

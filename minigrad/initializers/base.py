@@ -87,10 +87,6 @@ class RandomInitializer(Initializer):
         """Return an array of float64."""
         raise NotImplementedError
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"seed": self.seed}
-
     @classmethod
     def from_config(cls, config: Any) -> Any:
         """Make an initializer from a configuration, by Keras 2 or 3 as well."""

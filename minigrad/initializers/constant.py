@@ -128,10 +128,6 @@ class Identity(Initializer):
         kind = checked_dtype(dtype, "fiub")
         return (self.gain * np.eye(*sizes)).astype(kind)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"gain": self.gain}
-
 
 def as_initializer(identifier: Any) -> Any:
     """Return arrays and tensors as `Constant`, anything else unchanged."""

@@ -59,10 +59,6 @@ class RandomUniform(RandomInitializer):
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return np.asarray(rng.uniform(self.minval, self.maxval, shape))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
-
 
 class RandomNormal(RandomInitializer):
     """Normally distributed.
@@ -91,10 +87,6 @@ class RandomNormal(RandomInitializer):
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
         return np.asarray(rng.normal(self.mean, self.stddev, shape))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
 class TruncatedNormal(RandomNormal):
@@ -163,10 +155,6 @@ class Orthogonal(RandomInitializer):
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
         matrix = q.T if rows < columns else q
         return np.ascontiguousarray(self.gain * matrix.reshape(shape))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"gain": self.gain, "seed": self.seed}
 
 
 def truncated_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -102,11 +102,8 @@ class VarianceScaling(RandomInitializer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor; ``fan`` only where it is not Keras' way."""
-        config = {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
-        return {**config, "seed": self.seed, **self._fan_config()}
-
-    def _fan_config(self) -> dict[str, Any]:
-        return {} if self.fan == "keras" else {"fan": self.fan}
+        config = super().get_config()
+        return {name: config[name] for name in config if name != "fan" or self.fan != "keras"}
 
 
 class _Named(VarianceScaling):
@@ -116,10 +113,6 @@ class _Named(VarianceScaling):
 
     def __init__(self, seed: int | None = None, *, fan: str = "keras") -> None:
         super().__init__(*self._fixed, seed=seed, fan=fan)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"seed": self.seed, **self._fan_config()}
 
 
 class GlorotUniform(_Named):

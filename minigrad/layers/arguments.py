@@ -1,4 +1,4 @@
-"""Arguments of constructors: identifiers to objects and back, flags, and the shape of the input."""
+"""Arguments of constructors: identifiers to objects and back, and the shape of the input."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from minigrad import activations, constraints, initializers, regularizers
-from minigrad._brief import brief
 from minigrad.layers.shapes import Shape, to_shape
 
-__all__ = ["flag", "full_input_shape", "names_in", "plain", "resolve", "resolved", "spread"]
+__all__ = ["full_input_shape", "names_in", "plain", "resolve", "resolved", "spread"]
 
 # The last word of an argument's name says what it takes.
 _KINDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
@@ -86,21 +83,6 @@ def plain(name: str, value: Any) -> Any:
     """Return the value of an argument as it appears in a configuration."""
     kind = _KINDS.get(name.rpartition("_")[2])
     return value if kind is None else kind[1](value)
-
-
-def flag(value: Any, name: str) -> bool:
-    """Return `value` as a bool.
-
-    Raises
-    ------
-    TypeError
-        Unless it is a bool already: 'no' and None say something else than they mean.
-    """
-    if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(
-            f"The `{name}` argument must be True or False. Received: {name}={brief(value)}"
-        )
-    return bool(value)
 
 
 def full_input_shape(

@@ -17,9 +17,10 @@ import numpy as np
 
 from minigrad import config, ops
 from minigrad._brief import brief
+from minigrad._validate import flag
 from minigrad.autograd import Tensor, constant, move, wrap
 from minigrad.kernels.devices import to_device
-from minigrad.layers.arguments import flag, full_input_shape, plain, resolve
+from minigrad.layers.arguments import full_input_shape, plain, resolve
 from minigrad.layers.building import guarded
 from minigrad.layers.naming import auto_name, check_name
 from minigrad.layers.parameter import Parameter

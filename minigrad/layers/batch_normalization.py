@@ -9,8 +9,9 @@ import numpy as np
 
 from minigrad import ops
 from minigrad._brief import brief
+from minigrad._validate import flag
 from minigrad.autograd import Tensor
-from minigrad.layers.arguments import flag, resolve
+from minigrad.layers.arguments import resolve
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.registry import register
 from minigrad.layers.shapes import InputSpec, Shape, known, to_shape

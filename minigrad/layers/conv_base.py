@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, cast
 
 from minigrad import _validate, activations, config, ops
+from minigrad._validate import flag
 from minigrad.autograd import Tensor
-from minigrad.layers.arguments import flag, resolved
+from minigrad.layers.arguments import resolved
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.images import channel_axis, image_shape, image_size, window_output
 from minigrad.layers.shapes import InputSpec, Shape, known, to_shape

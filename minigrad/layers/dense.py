@@ -6,8 +6,9 @@ import math
 from typing import Any, ClassVar
 
 from minigrad import _validate, ops
+from minigrad._validate import flag
 from minigrad.autograd import Tensor
-from minigrad.layers.arguments import flag, names_in, resolved, spread
+from minigrad.layers.arguments import names_in, resolved, spread
 from minigrad.layers.base import Layer, Parameter
 from minigrad.layers.registry import register
 from minigrad.layers.shapes import InputSpec, Shape, known, to_shape

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from minigrad import config, ops
 from minigrad._brief import brief
+from minigrad._validate import flag
 from minigrad.autograd import Tensor
-from minigrad.layers.arguments import flag
 from minigrad.layers.base import Layer
 from minigrad.layers.images import channel_axis, image_shape, image_size
 from minigrad.layers.registry import register

@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import ops
 from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry, snake_case
+from minigrad._validate import weights_shape
 from minigrad.autograd import Tensor, constant
 
 registry = Registry("loss", functions=True)
@@ -98,10 +99,6 @@ class Loss(Configurable):
         """Return by what the sum is divided."""
         return losses.size
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"reduction": self.reduction, "name": self.name}
-
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         """Make a loss from a configuration, by Keras 2 or 3 as well."""
@@ -139,7 +136,7 @@ class FunctionLoss(Loss):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor; the function must be registered to be read."""
-        return {"function": registry.serialize(self.function), **super().get_config()}
+        return {**super().get_config(), "function": registry.serialize(self.function)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -149,28 +146,14 @@ class FunctionLoss(Loss):
 
 def fitted_weights(sample_weight: Any, losses: Tensor) -> Tensor:
     """Return weights that broadcast to losses."""
-    shape = losses.shape
     weights: Tensor = constant(sample_weight, losses).astype(losses.dtype).detach()
     if np.isnan(weights.data).any():
         raise ValueError(
             f"`sample_weight` must not contain NaN. "
             f"Received: NaN at {first(np.isnan(weights.data))}"
         )
-    received = weights.shape
-    if weights.ndim == len(shape) + 1 and received[-1] == 1:
-        weights = weights.reshape(received[:-1])
-    elif 0 < weights.ndim == len(shape) - 1:
-        weights = weights.reshape((*received, 1))
-    try:
-        fits = np.broadcast_shapes(weights.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"`sample_weight` must be one number, or one per example: losses have shape {shape}. "
-            f"Received: shape={received}"
-        )
-    return weights
+    what = "one number, or one per example: losses"
+    return weights.reshape(weights_shape(weights.shape, losses.shape, what))
 
 
 def predictions(y_pred: Any) -> Tensor:

@@ -210,15 +210,6 @@ class CategoricalCrossentropy(Loss):
             y_true, y_pred, self.from_logits, self.label_smoothing, self.axis
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "label_smoothing": self.label_smoothing,
-            "axis": self.axis,
-        }
-
 
 class BinaryCrossentropy(CategoricalCrossentropy):
     """Cross-entropy of independent yes-or-no questions; see `binary_crossentropy`.
@@ -290,15 +281,6 @@ class SparseCategoricalCrossentropy(Loss):
         if self.ignore_class is None:
             return losses.size
         return int(np.count_nonzero(constant(y_true).data != self.ignore_class))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "from_logits": self.from_logits,
-            "ignore_class": self.ignore_class,
-            "axis": self.axis,
-        }
 
 
 def _clipped(probabilities: Tensor) -> Tensor:

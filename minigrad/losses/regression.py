@@ -174,10 +174,6 @@ class Huber(Loss):
         """Return the loss of each example."""
         return huber(y_true, y_pred, self.delta)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "delta": self.delta}
-
 
 class KLDivergence(Loss):
     """How far predicted probabilities are from the true ones; see `kl_divergence`.

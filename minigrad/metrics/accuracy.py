@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigrad._validate import number
@@ -55,10 +53,6 @@ class BinaryAccuracy(MeanScore):
         """Return the share of right answers for each example."""
         right = np.equal(aligned(y_true, y_pred), y_pred > self.threshold).astype(np.float64)
         return row_means(right)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "threshold": self.threshold}
 
 
 class CategoricalAccuracy(MeanScore):

@@ -110,16 +110,6 @@ class AUC(Metric):
         }
         return float(((x[:-1] - x[1:]) * heights[self.summation_method]).sum())
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "num_thresholds": self.num_thresholds,
-            "curve": self.curve,
-            "summation_method": self.summation_method,
-            "from_logits": self.from_logits,
-        }
-
 
 def _interpolated(true: Array, false: Array, positives: float) -> Array:
     """Return the area below precision over recall, with both counts linear between thresholds.

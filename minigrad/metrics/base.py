@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad._registry import Configurable, Registry, snake_case
+from minigrad._validate import weights_shape
 from minigrad.autograd import constant
 from minigrad.kernels.devices import to_host
 
@@ -71,10 +72,6 @@ class Metric(Configurable):
         """Take in one batch and return the number so far."""
         self.update_state(y_true, y_pred, sample_weight)
         return self.result()
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {"name": self.name}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -182,21 +179,8 @@ def mismatch(y_true: Array, y_pred: Array, wanted: str) -> ValueError:
 def weights_for(sample_weight: Any, shape: tuple[int, ...]) -> Array:
     """Return weights in the shape of the values that they belong to; 1 for None."""
     weights = as_array(1.0 if sample_weight is None else sample_weight)
-    received = weights.shape
-    if weights.ndim == len(shape) + 1 and received[-1] == 1:
-        weights = weights.reshape(received[:-1])
-    elif 0 < weights.ndim == len(shape) - 1:
-        weights = weights.reshape((*received, 1))
-    try:
-        fits = np.broadcast_shapes(weights.shape, shape) == shape
-    except ValueError:
-        fits = False
-    if not fits:
-        raise ValueError(
-            f"`sample_weight` must be one number, or one per value: values have shape {shape}. "
-            f"Received: shape={received}"
-        )
-    return np.broadcast_to(weights, shape)
+    fitting = weights_shape(weights.shape, shape, "one number, or one per value: values")
+    return np.broadcast_to(weights.reshape(fitting), shape)
 
 
 registry = Registry("metric", functions=True, base=Metric)

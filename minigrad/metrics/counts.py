@@ -76,15 +76,6 @@ class Hits(Metric):
         found = self.true_positives / np.where(whole, whole, 1.0)
         return found if found.size > 1 else float(found.item())
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "thresholds": self.thresholds,
-            "top_k": self.top_k,
-            "class_id": self.class_id,
-        }
-
 
 class Precision(Hits):
     """How many of those predicted are right.
@@ -217,10 +208,6 @@ class F1Score(Metric):
             return ratio(float((scores * present).sum()), float(present.sum()))
         return float(scores.mean())
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "average": self.average, "threshold": self.threshold}
-
 
 class ConfusionMatrix(Metric):
     """How often which class was taken for which.
@@ -265,10 +252,6 @@ class ConfusionMatrix(Metric):
     def result(self) -> Any:
         """Return the table."""
         return self._table.copy()
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "num_classes": self.num_classes}
 
     def _classes(self, value: Any) -> Array:
         array = as_array(value)

@@ -70,7 +70,7 @@ class FunctionMetric(MeanScore):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of the constructor; the function must be registered to be read."""
-        return {"function": registry.serialize(self.function), **super().get_config()}
+        return {**super().get_config(), "function": registry.serialize(self.function)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from minigrad._validate import positive_int
@@ -39,10 +37,6 @@ class TopKCategoricalAccuracy(MeanScore):
         if y_true.shape != y_pred.shape:
             raise mismatch(y_true, y_pred, "the same shape")
         return among_best(best_class(y_true), y_pred, self.k)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "k": self.k}
 
 
 class SparseTopKCategoricalAccuracy(TopKCategoricalAccuracy):

@@ -11,7 +11,7 @@ from minigrad._validate import number
 from minigrad.layers import Layer, Parameter
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
-from minigrad.models.metrics import Metrics
+from minigrad.models.metrics import Metrics, listed
 
 __all__ = ["Compiled"]
 
@@ -26,7 +26,8 @@ class Compiled(Layer):
     input_names: tuple[str, ...] | None = None  # None: of a class with its own call()
     output_names: tuple[str, ...] | None = None
     _metrics: Metrics | None = None
-    _known_optimizer: Any = None  # which has updated weights of this model
+    _given_names: tuple[str, ...] = Ports.outputs  # of the outputs, as `compile` found them
+    _known_optimizer: Any = None  # which trains this model
 
     def compile(
         self,
@@ -40,17 +41,20 @@ class Compiled(Layer):
         Parameters
         ----------
         optimizer : str, dict or Optimizer
-            What turns gradients into updates.
+            What turns gradients into updates. One that keeps something for each weight, as Adam
+            does, trains one model, or several that have weights in common.
         loss : str, dict, Loss or callable
             What is made small: ``loss(y_true, y_pred)``. Without one the model can predict only.
-            For a model with several outputs one for all, or a list or a dict by their names; the
-            outputs of a class with its own `call` have the names in that dict, or "output_1"...
-            None is for an output that is not to be judged.
+            For a model with several outputs one for all, or a list or a dict by their names. The
+            outputs of a `Sequential`, or of a class with its own `call`, have the names in that
+            dict (also if there is one only), or "output_1"... None is for an output that is not to
+            be judged.
         metrics : list of str, Metric or callable, optional
             What is reported beside the loss, over unweighted examples. ``"accuracy"`` becomes the
             accuracy that fits the targets and the outputs: binary, categorical or sparse
             categorical. For several outputs, a list with a list for each one, or a dict of lists
-            by name; they are reported as ``out_accuracy`` then, beside ``out_loss``.
+            by name, without those that need none; they are reported as ``out_accuracy`` then,
+            beside ``out_loss``.
         loss_weights : float, list or dict of float, optional
             Factors of the losses of several outputs in their sum, which is what is made small; of
             a single output one number, also in a list, or in a dict by its name.
@@ -83,7 +87,7 @@ class Compiled(Layer):
                 "The optimizer must be a name, a configuration or an Optimizer. "
                 f"Received: optimizer={brief(optimizer)}"
             )
-        names = self.output_names or _names_in(loss)
+        names = self.output_names or _names_in(loss, metrics, loss_weights)
         aim: Any
         factor: float = 1.0
         if len(names) > 1 and loss is not None:
@@ -96,24 +100,32 @@ class Compiled(Layer):
                 factor = number(loss_weights, "loss_weights", minimum=0)
             aim = as_loss(one_each(loss, names, "loss", "losses")[0] if for_each(loss) else loss)
             if isinstance(metrics, Mapping):
-                (metrics,) = one_each(metrics, names, "metrics", "lists")
+                metrics = listed(*one_each(metrics, names, "metrics", "lists", some=True))
             found = Metrics(metrics)
-        self._metrics = found
+        self._metrics, self._given_names = found, names
         self.optimizer, self.loss, self.loss_weight = chosen, aim, factor
         self.stop_training = False
 
     def _check_optimizer(self, weights: Sequence[Parameter]) -> None:
-        """Raise ValueError if the optimizer has updated weights before, but none of this model."""
+        """Raise ValueError if the optimizer trains other models, with no weight in common.
+
+        Frozen weights count: so the order in which the models are trained does not matter. What
+        was updated by hand does not count, and `build` makes weights known.
+        """
         if self._known_optimizer is self.optimizer:  # each step asks
             return
-        known = set(map(id, self.optimizer.parameters))
-        if self.optimizer.variables and known.isdisjoint(map(id, weights)):
+        others = self.optimizer.trained
+        known = {id(weight) for weight in (*others, *self.optimizer.parameters)}
+        if others and self.optimizer.variables and known.isdisjoint(map(id, weights)):
             raise ValueError(
                 f"The optimizer of the model '{self.name}' has updated weights of something else: "
-                f"what it keeps belongs to those. Make a new optimizer for each model. "
-                f"Received: {type(self.optimizer).__name__} with the state of {len(known)} weights"
+                "it trains another model, with which this one has no weight in common. Make a new "
+                "optimizer for each model, or say optimizer.build(model.trainable_weights) before "
+                f"if they shall share one. Received: {type(self.optimizer).__name__} with the "
+                f"state of {len(self.optimizer.parameters)} weights"
             )
-        self._known_optimizer = self.optimizer if known else None
+        self.optimizer.trained = [*others, *(each for each in weights if id(each) not in known)]
+        self._known_optimizer = self.optimizer
 
     @property
     def metrics_names(self) -> list[str]:
@@ -135,17 +147,14 @@ class Compiled(Layer):
     @property
     def _ports(self) -> Ports:
         """What goes in and comes out when the model is trained."""
-        if isinstance(self.loss, Losses):
-            return Ports(self.input_names, self.loss.names)
-        return Ports(self.input_names, self.output_names or Ports.outputs)
+        return Ports(self.input_names, self._given_names)
 
 
-def _names_in(loss: Any) -> tuple[str, ...]:
-    """Return the names of the outputs that the losses of `compile` give to a model without."""
-    if not for_each(loss):
-        return Ports.outputs
-    return (
-        tuple(loss)
-        if isinstance(loss, Mapping)
-        else tuple(f"output_{number}" for number in range(1, len(loss) + 1))
-    )
+def _names_in(loss: Any, *others: Any) -> tuple[str, ...]:
+    """Return the names that `compile` gives to the outputs of a model which has none for them."""
+    if isinstance(loss, (list, tuple)) and len(loss) > 1:
+        return tuple(f"output_{number}" for number in range(1, len(loss) + 1))
+    for given in (loss, *others):
+        if isinstance(given, Mapping) and for_each(given):
+            return tuple(given)
+    return Ports.outputs

@@ -150,18 +150,23 @@ class Data:
         return head, Data(self.x[cut:], self.y[cut:], None if w is None else w[cut:])
 
 
-def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") -> list[Any]:
+def one_each(
+    value: Any, names: Sequence[str], name: str, what: str = "arrays", some: bool = False
+) -> list[Any]:
     """Return what is meant for each name: of a list in their order, of a dict by their names.
+
+    With `some`, dicts may leave names out, which get None.
 
     Raises
     ------
     TypeError, ValueError
         If it is something else, or if one is missing or too many.
     """
-    if isinstance(value, Mapping) and set(value) == set(names):
-        return [value[each] for each in names]
+    known = isinstance(value, Mapping) and set(value) <= set(names)
+    if known and (some or len(value) == len(names)):
+        return [value.get(each) for each in names]
     if any("/" in each for each in names):
-        ends = _by_ways(value, [each.split("/") for each in names])
+        ends = _by_ways(value, [each.split("/") for each in names], some)
         if ends is not None:
             return ends
     if isinstance(value, (list, tuple)) and len(value) == len(names):
@@ -173,23 +178,25 @@ def one_each(value: Any, names: Sequence[str], name: str, what: str = "arrays") 
         found += f" with {brief([*value])}"
     kind = ValueError if isinstance(value, Mapping) else TypeError
     raise kind(
-        f"{name} must be a list of {len(names)} {what}, or a dict, with one for each of "
-        f"{brief([*names])}. Received: {found}"
+        f"{name} must be a list of {len(names)} {what}, or a dict, with one for "
+        f"{'some' if some else 'each'} of {brief([*names])}. Received: {found}"
     )
 
 
-def _by_ways(value: Any, ways: list[list[str]]) -> list[Any] | None:
+def _by_ways(value: Any, ways: list[list[str]], some: bool) -> list[Any] | None:
     """Return what stands at the ends of ways through lists and dicts, None if others are there."""
-    if ways == [[]]:
-        return [value]
-    if isinstance(value, (list, tuple)):
-        value = {str(place): part for place, part in enumerate(value)}
+    if ways == [[]] or (some and value is None):
+        return [value] * len(ways)
     after: dict[str, list[list[str]]] = {}
     for first, *rest in ways:
         after.setdefault(first, []).append(rest)
+    if isinstance(value, (list, tuple)):
+        value = {str(place): part for place, part in enumerate(value)}
+    elif some and isinstance(value, Mapping):
+        value = {**dict.fromkeys(after), **value}
     if not isinstance(value, Mapping) or set(value) != set(after):
         return None
-    parts = [_by_ways(value[key], rests) for key, rests in after.items()]
+    parts = [_by_ways(value[key], rests, some) for key, rests in after.items()]
     return None if None in parts else [end for part in parts for end in part or []]
 
 
@@ -302,16 +309,15 @@ def _weights(value: Any, length: int, name: str, outputs: tuple[str, ...]) -> In
     own = isinstance(value, Mapping) or (
         isinstance(value, (list, tuple)) and any(part is None or np.ndim(part) for part in value)
     )
-    if not own or len(outputs) == 1:
+    if not own or not any(outputs) or (len(outputs) == 1 and len(value) > 1):
         return _one_weight(value, length, name)
-    parts = zip(one_each(value, outputs, name), outputs, strict=True)
+    pairs = zip(one_each(value, outputs, name), outputs, strict=True)
     ones = np.ones(length)
-    return Several(
-        tuple(
-            ones if part is None else _one_weight(part, length, f"{name}[{each!r}]")
-            for part, each in parts
-        )
-    )
+    parts = [
+        ones if part is None else _one_weight(part, length, f"{name}[{each!r}]")
+        for part, each in pairs
+    ]
+    return Several(tuple(parts)) if len(parts) > 1 else parts[0]
 
 
 def _one_weight(value: Any, length: int, name: str) -> Array:

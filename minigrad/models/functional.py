@@ -333,6 +333,12 @@ def _ways(structure: Any, before: str) -> list[str]:
     if isinstance(structure, Symbol):
         return [before[:-1]]
     items = structure.items() if isinstance(structure, dict) else enumerate(structure)
+    for key, _ in items if isinstance(structure, dict) else ():
+        if not isinstance(key, str) or not key or "/" in key:
+            raise ValueError(
+                "The keys of a dict of inputs or outputs are their names: strings without '/', "
+                f"which joins the names of nested ones. Received: the key {key!r}"
+            )
     return [way for key, part in items for way in _ways(part, f"{before}{key}/")]
 
 

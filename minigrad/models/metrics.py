@@ -11,7 +11,7 @@ from minigrad import metrics as registry
 from minigrad._brief import brief
 from minigrad.models.data import Inputs, Several, one_each
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "listed"]
 
 
 class Metrics:
@@ -45,17 +45,10 @@ class Metrics:
         if not outputs:
             self._add(wanted, None, "")
             return
-        by_name = isinstance(wanted, Mapping) and not any("/" in name for name in outputs)
-        if by_name:  # outputs without metrics may be left out
-            wanted = {**dict.fromkeys(outputs), **wanted}
-        each = (
-            [None] * len(outputs)
-            if wanted is None
-            else one_each(wanted, outputs, "metrics", "lists")
-        )
+        wanted = {} if wanted is None else wanted
+        each = one_each(wanted, outputs, "metrics", "lists", some=True)
         for place, (name, own) in enumerate(zip(outputs, each, strict=True)):
-            single = own is not None and not isinstance(own, (list, tuple))
-            self._add([own] if single else own, place, f"{name}_")
+            self._add(listed(own), place, f"{name}_")
 
     def _add(self, wanted: Any, place: int | None, prefix: str) -> None:
         if wanted is None:
@@ -120,3 +113,8 @@ class Metrics:
         self._losses, self._examples = dict.fromkeys(self._losses, 0.0), 0.0
         for part in self._parts.values():
             part.reset_state()
+
+
+def listed(wanted: Any) -> Any:
+    """Return one metric as a list, lists and None as they are."""
+    return wanted if wanted is None or isinstance(wanted, (list, tuple)) else [wanted]

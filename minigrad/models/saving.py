@@ -135,8 +135,11 @@ def _serialized(model: Model) -> dict[str, Any]:
     loss, found = model.loss, model._compiled("saving")
     if not isinstance(loss, Losses):
         each = [metrics.serialize(part) for part in found.parts()]
-        own = {} if model.loss_weight == 1 else {"loss_weights": model.loss_weight}
-        return {"loss": losses.serialize(loss), **own, "metrics": each}
+        whole = {"loss": losses.serialize(loss), "loss_weights": model.loss_weight, "metrics": each}
+        if model.loss_weight == 1:
+            del whole["loss_weights"]
+        named = model.output_names is None and any(model._given_names)
+        return {key: {model._given_names[0]: whole[key]} for key in whole} if named else whole
     return {
         "loss": dict(zip(loss.names, map(losses.serialize, loss.losses), strict=True)),
         "loss_weights": dict(zip(loss.names, loss.weights, strict=True)),
@@ -234,9 +237,10 @@ def _state(model: Model, with_optimizer: bool) -> tuple[dict[str, Any], list[str
     if not with_optimizer:
         return arrays, []
     names = {id(weight): name for name, weight in weights.items()}
-    state = model.optimizer.state_dict()
+    known = [weight for weight in model.optimizer.parameters if id(weight) in names]
+    state = model.optimizer.state_dict(known)  # there may be weights of other models
     arrays.update({OPTIMIZER + name: array for name, array in state.items()})
-    return arrays, [names[id(weight)] for weight in model.optimizer.parameters]
+    return arrays, [names[id(weight)] for weight in known]
 
 
 def _load_optimizer(

@@ -70,7 +70,10 @@ class Steps(Compiled):
     def _outputs(self, x: Inputs, training: bool) -> Any:
         """Return the output as the loss takes it: a tensor, or a list in the order of the names."""
         outputs = self._listed(self._predicted(x, training))
+        what = f"The output of the model '{self.name}'"
         if not isinstance(self.loss, Losses):
+            if isinstance(outputs, dict) and any(self._given_names):
+                outputs = one_each(outputs, self._given_names, what, "outputs")
             if isinstance(outputs, (list, dict)) and len(outputs) == 1:
                 (outputs,) = leaves(outputs)
             if isinstance(outputs, Tensor):
@@ -80,7 +83,6 @@ class Steps(Compiled):
                 "must be a dict or a list then, with one for each. "
                 f"Received: loss={brief(self.loss)}"
             )
-        what = f"The output of the model '{self.name}'"
         parts = one_each(outputs, self.loss.names, what, "outputs")
         for name, part in zip(self.loss.names, parts, strict=True):
             if not isinstance(part, Tensor):

@@ -56,8 +56,8 @@ def _frozen_part(part: Any, x: Tensor) -> Any:
     if isinstance(part, (Tensor, list, tuple, range, np.ndarray)):
         try:
             array = part.data if isinstance(part, Tensor) else np.array(part)
-        except ValueError:  # lists of different lengths
-            array = np.array(None)
+        except ValueError as error:  # lists of different lengths
+            raise explained(error, part) from None
         if not array.size and not isinstance(part, (Tensor, np.ndarray)):
             array = array.astype(np.intp)
         if array.dtype.kind not in "iub":

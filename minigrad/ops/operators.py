@@ -154,7 +154,7 @@ def _sequence_method(operation: Operation, default: Any = None) -> Operation:
 
     def method(self: Tensor, *values: Any) -> Tensor:
         given: Any = values or default
-        if len(values) == 1 and (values[0] is None or isinstance(values[0], (tuple, list))):
+        if len(values) == 1 and type(values[0]) is not int:
             given = values[0]
         result: Tensor = operation(self, given)
         return result

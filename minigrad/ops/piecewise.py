@@ -187,7 +187,8 @@ def clip(x: Operand, low: Any = None, high: Any = None) -> Tensor:
     x : Tensor or array_like
     low, high : number or array_like, optional
         They broadcast to the shape of x and get no gradient; see `maximum` and `minimum` for
-        bounds that do.
+        bounds that do. Integers between fractions have the dtype of these, which is floatx for
+        Python numbers, in lists as well.
 
     Raises
     ------
@@ -203,6 +204,10 @@ def clip(x: Operand, low: Any = None, high: Any = None) -> Tensor:
     array([1., 0., 5.], dtype=float32)
     """
     x = constant(x)
+    if x.dtype.kind in "iub":
+        bounds = [constant(bound).dtype for bound in (low, high) if bound is not None]
+        if fractions := [dtype for dtype in bounds if dtype.kind == "f"]:
+            x = x.astype(np.result_type(*fractions))
     return _clip(x, _bound("low", low, x), _bound("high", high, x))
 
 

@@ -139,5 +139,5 @@ def global_average_pool2d(
     axes = (2, 3) if _validate.data_format(data_format) == "channels_first" else (1, 2)
     x = images(x)
     if compiled(x.data, strided=True):
-        return _average(x, axes, bool(keepdims))
+        return _average(x, axes, _validate.flag(keepdims, "keepdims"))
     return mean(x, axes, keepdims)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import _validate, config
+from minigrad._validate import flag
 from minigrad.autograd import Tensor, constant, primitive, wrap
 from minigrad.ops._common import (
     Axis,
@@ -46,7 +47,7 @@ def sum(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([4., 6.], dtype=float32)
     """
     x = constant(x)
-    return _sum(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _sum(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 def _floating(x: Operand) -> Tensor:
@@ -72,7 +73,7 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([1.5, 3.5], dtype=float32)
     """
     x = _floating(x)
-    return _mean(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _mean(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -138,7 +139,7 @@ def var(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _var(x, axes, bool(keepdims), *_freedom("var", x.shape, axes, ddof))
+    return _var(x, axes, flag(keepdims, "keepdims"), *_freedom("var", x.shape, axes, ddof))
 
 
 def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Tensor:
@@ -154,7 +155,7 @@ def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     """
     x = _floating(x)
     axes = normalize_axes(axis, x.ndim)
-    return _std(x, axes, bool(keepdims), *_freedom("std", x.shape, axes, ddof))
+    return _std(x, axes, flag(keepdims, "keepdims"), *_freedom("std", x.shape, axes, ddof))
 
 
 def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
@@ -189,7 +190,7 @@ def max(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([2., 4.], dtype=float32)
     """
     x = constant(x)
-    return _max(x, _some("max", x, axis), bool(keepdims))
+    return _max(x, _some("max", x, axis), flag(keepdims, "keepdims"))
 
 
 def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -207,7 +208,7 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([1., 3.], dtype=float32)
     """
     x = constant(x)
-    return _min(x, _some("min", x, axis), bool(keepdims))
+    return _min(x, _some("min", x, axis), flag(keepdims, "keepdims"))
 
 
 def _some(name: str, x: Tensor, axis: Axis) -> tuple[int, ...]:
@@ -269,7 +270,7 @@ def prod(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array([3., 8.], dtype=float32)
     """
     x = constant(x)
-    return _prod(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _prod(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 @primitive(x=lambda g, axis: flip(_cumsum(flip(g, axis), axis), axis))
@@ -306,7 +307,7 @@ def argmax(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmax", x, place)
-    return wrap(x.data.argmax(place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmax(place, keepdims=flag(keepdims, "keepdims")))
 
 
 def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tensor:
@@ -323,4 +324,4 @@ def argmin(x: Operand, axis: int | None = None, keepdims: bool = False) -> Tenso
     x = constant(x)
     place = None if axis is None else normalize_axis(axis, x.ndim)
     _some("argmin", x, place)
-    return wrap(x.data.argmin(place, keepdims=bool(keepdims)))
+    return wrap(x.data.argmin(place, keepdims=flag(keepdims, "keepdims")))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad._validate import flag
 from minigrad.autograd import Tensor, primitive
 from minigrad.ops._common import Axis, Operand, constants, kept_shape, normalize_axes
 from minigrad.ops.elementwise import exp
@@ -67,7 +68,7 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     array(1000.6932, dtype=float32)
     """
     x = _floating(x)
-    return _logsumexp(x, normalize_axes(axis, x.ndim), bool(keepdims))
+    return _logsumexp(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
 def _softmax_vjp(g: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:

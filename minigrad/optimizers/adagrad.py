@@ -68,13 +68,5 @@ class Adagrad(Optimizer):
     def _fresh_state(self, parameter: Tensor) -> State:
         return {"accumulator": np.full_like(parameter.data, self.initial_accumulator_value)}
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "initial_accumulator_value": self.initial_accumulator_value,
-            "epsilon": self.epsilon,
-        }
-
 
 registry.register(Adagrad)

@@ -242,7 +242,7 @@ class Optimizer(States):
     # ------------------------------------------------------------------ configuration
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, in Keras 3's order.
+        """Return the arguments of the constructor.
 
         Raises
         ------
@@ -251,11 +251,8 @@ class Optimizer(States):
             ``get_config`` method.
         """
         rate: Any = self._learning_rate
-        return {
-            "name": self.name,
-            "learning_rate": schedules.serialize(rate) if callable(rate) else rate,
-            **super().get_config(),
-        }
+        rate = schedules.serialize(rate) if callable(rate) else rate
+        return {**super().get_config(), "learning_rate": rate}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -64,9 +64,5 @@ class Lion(Optimizer):
             {"momentum": towards(mean, gradient, 1 - self.beta_2)},
         )
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2}
-
 
 registry.register(Lion)

@@ -89,14 +89,5 @@ class Nadam(Optimizer):
         self._product = step, product
         return product
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
-
 
 registry.register(Nadam)

@@ -92,19 +92,6 @@ class Options(Configurable):
         overwrite = frequency is not None and (self.iterations + 1) % frequency == 0
         return average if overwrite else values, {AVERAGE: average}
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor, in Keras 3's order."""
-        return {
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": self.use_ema,
-            "ema_momentum": self.ema_momentum,
-            "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "gradient_accumulation_steps": self.gradient_accumulation_steps,
-        }
-
 
 def _optional(value: float | None, name: str, **bounds: float) -> float | None:
     return None if value is None else number(value, name, **bounds)

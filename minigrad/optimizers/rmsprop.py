@@ -79,15 +79,5 @@ class RMSprop(Optimizer):
             new["momentum"] = change
         return value - change, new
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
-
 
 registry.register(RMSprop, "rmsprop")

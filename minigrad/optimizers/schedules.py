@@ -18,7 +18,6 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from minigrad._registry import Configurable, Registry
 from minigrad._validate import number, positive_int
@@ -42,15 +41,11 @@ deserialize = registry.deserialize
 
 
 class LearningRateSchedule(Configurable):
-    """The base of schedules: define ``__call__(step)`` and ``get_config()``."""
+    """The base of schedules: define ``__call__(step)``."""
 
     def __call__(self, step: int) -> float:
         """Return the learning rate after `step` steps."""
         raise NotImplementedError(f"{type(self).__name__} does not define __call__(step).")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor: the attributes, in their order."""
-        return dict(vars(self))
 
 
 class ExponentialDecay(LearningRateSchedule):

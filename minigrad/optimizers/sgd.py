@@ -67,13 +67,5 @@ class SGD(Optimizer):
             return value + (self.momentum * velocity + descent), {"momentum": velocity}
         return value + velocity, {"momentum": velocity}
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "momentum": self.momentum,
-            "nesterov": self.nesterov,
-        }
-
 
 registry.register(SGD)

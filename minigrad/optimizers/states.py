@@ -30,6 +30,7 @@ class States(Options):
         self._states: list[State] = []
         self._grouping: list[Tensor] = []  # the parameters of the last step
         self._groups: list[Group] = []  # which hold their latest state
+        self.trained: list[Tensor] = []  # all weights, frozen ones too, of the models it trains
 
     @property
     def variables(self) -> list[Array]:
@@ -98,8 +99,13 @@ class States(Options):
             for parameter, state in zip(self._parameters, self._states, strict=True)
         ]
 
-    def state_dict(self) -> dict[str, Array]:
+    def state_dict(self, parameters: Iterable[Tensor] | None = None) -> dict[str, Array]:
         """Return copies of everything that the next step depends on, for saving.
+
+        Parameters
+        ----------
+        parameters : iterable of Tensor, optional
+            Some of `parameters`, if it is their part of the state alone that is wanted.
 
         Returns
         -------
@@ -116,7 +122,10 @@ class States(Options):
         ['0/first_moment', '0/second_moment', 'iterations']
         """
         arrays = {"iterations": np.array(self._calls, np.int64)}
-        for position, state in enumerate(self._current_states()):
+        states = dict(zip(map(id, self._parameters), self._current_states(), strict=True))
+        chosen = self._parameters if parameters is None else parameters
+        for position, parameter in enumerate(chosen):
+            state = states[id(parameter)]
             arrays.update({f"{position}/{slot}": np.array(to_host(state[slot])) for slot in state})
         return arrays
 

@@ -192,6 +192,77 @@ def test_errors_say_what_is_missing(call: Any, text: str) -> None:
         call(model)
 
 
+@pytest.mark.parametrize(
+    "metrics, names",
+    [
+        ({"o": {"v": [["mae"]]}}, ["o/v/0_mae"]),
+        ({"o": {"u": "mae"}}, ["o/u_mae"]),
+        ({"o/v/0": ["mae", "mse"]}, ["o/v/0_mae", "o/v/0_mse"]),
+        ({"o": {}}, []),
+        ({}, []),
+    ],
+)
+def test_metrics_of_nested_outputs_can_be_left_out(metrics: Any, names: list[str]) -> None:
+    _, history = fitted("nested", metrics=metrics)
+    assert [name for name in history if not name.endswith("loss")] == names
+
+
+@pytest.mark.parametrize("key", [0, "a/b", "", None])
+def test_keys_that_could_collide_are_refused(key: Any) -> None:
+    x = mg.Input((3,))
+    with pytest.raises(ValueError, match=r"strings without '/'.* Received: the key"):
+        mg.Model({key: x, "other": mg.Input((3,))}, layers.Dense(1)(x))
+    with pytest.raises(ValueError, match=r"Received: the key"):
+        mg.Model(x, {"o": {key: layers.Dense(1)(x)}})
+
+
+class Wrapped(mg.Model):
+    def __init__(self, wrap: Any) -> None:
+        super().__init__()
+        self.dense, self.wrap = layers.Dense(1), wrap
+
+    def call(self, inputs: Any) -> Any:
+        return self.wrap(self.dense(inputs))
+
+
+@pytest.mark.parametrize("kind", ["sequential", "tensor", "dict"])
+def test_a_single_output_may_be_named(kind: str, tmp_path: Any) -> None:
+    """As Keras takes it for a class that returns a dict; it refuses the others with raw errors."""
+
+    def model() -> Any:
+        mg.set_random_seed(0)
+        if kind == "sequential":
+            return mg.Sequential([mg.Input((3,)), layers.Dense(1, name="o")])
+        made = Wrapped((lambda y: {"o": y}) if kind == "dict" else (lambda y: y))
+        made.build((None, 3))
+        return made
+
+    weight = np.arange(N) / 4.0
+    named, plain = model(), model()
+    named.compile("adam", {"o": "mse"}, metrics={"o": "mae"}, loss_weights={"o": 2.0})
+    plain.compile("adam", "mse", metrics=["mae"], loss_weights=2.0)
+    for _ in range(2):
+        found = named.fit(A, {"o": U}, sample_weight={"o": weight}, verbose=0, seed=0).history
+        wanted = plain.fit(A, U, sample_weight=weight, verbose=0, seed=0).history
+        assert found == wanted and list(found) == ["loss", "mae"]
+        assert named.evaluate(A, U, verbose=0) == plain.evaluate(A, U, verbose=0)
+        if kind != "sequential":
+            break
+        named.save(tmp_path / "model.npz")
+        named = mg.models.load_model(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match=r"y must be .* one for each of \['o'\].*\['p'\]"):
+        named.fit(A, {"p": U}, verbose=0)
+    with pytest.raises(ValueError, match=r"sample_weight must be .*\['o'\].*\['p'\]"):
+        named.fit(A, U, sample_weight={"p": weight}, verbose=0)
+
+
+def test_the_name_of_a_single_output_must_be_right() -> None:
+    model = Wrapped(lambda y: {"o": y})
+    model.compile("sgd", {"p": "mse"})
+    with pytest.raises(ValueError, match=r"The output of the model .*\['p'\].*dict with \['o'\]"):
+        model.fit(A, U, verbose=0)
+
+
 def test_an_optimizer_belongs_to_one_model() -> None:
     optimizer = mg.optimizers.Adam()
     models = [mg.Sequential([mg.Input((3,)), layers.Dense(1)], name=f"m{i}") for i in range(2)]
@@ -208,35 +279,68 @@ def test_an_optimizer_belongs_to_one_model() -> None:
     models[0].fit(A, U, verbose=0)
 
 
-def test_models_that_share_layers_may_share_an_optimizer() -> None:
-    optimizer = mg.optimizers.Adam()
+def gan() -> list[Any]:
+    """A generator with its frozen judge behind it, and the judge."""
+    judge = mg.Sequential([mg.Input((3,)), layers.Dense(1)])
+    judge.trainable = False
+    both = mg.Sequential([mg.Input((3,)), layers.Dense(3), judge])
+    return [both, judge]
+
+
+def heads() -> list[Any]:
     x = mg.Input((3,))
-    body = layers.Dense(4)(x)
-    for units in (1, 2):
-        model = mg.Model(x, layers.Dense(units)(body))
+    body = layers.Dense(4, trainable=False)(x)
+    return [mg.Model(x, layers.Dense(1)(body)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("make", [gan, heads])
+@pytest.mark.parametrize("turned", [False, True])
+def test_models_that_share_weights_may_share_an_optimizer(
+    make: Any, turned: bool, tmp_path: Any
+) -> None:
+    """Frozen weights count, so the order does not matter; a file holds the state of its model."""
+    optimizer = mg.optimizers.Adam()
+    models = make()
+    for model in models[::-1] if turned else models:
+        if make is gan and model is models[1]:
+            model.trainable = True
         model.compile(optimizer, "mse")
-        model.fit(A, np.ones((N, units), "float32"), verbose=0)
-    assert len(optimizer.parameters) == 6
+        model.fit(A, U, verbose=0)
+        if make is gan:
+            models[1].trainable = False
+    assert len(optimizer.parameters) == 4
+    models[1].trainable = True
+    models[1].save(tmp_path / "model.npz")
+    copy = mg.models.load_model(tmp_path / "model.npz")
+    assert len(copy.optimizer.parameters) == 2 and copy.optimizer.iterations == 2
+    for each in (models[1], copy):
+        each.fit(A, U, verbose=0, seed=1)
+    for one, other in zip(copy.get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-class _Nested(mg.Model):
-    def __init__(self, outputs: Any) -> None:
-        super().__init__()
-        self.dense, self.outputs_of = layers.Dense(1), outputs
-
-    def call(self, inputs: Any) -> Any:
-        return self.outputs_of(self.dense(inputs))
+def test_use_by_hand_does_not_bind_an_optimizer_and_build_makes_weights_known() -> None:
+    optimizer, w = mg.optimizers.Adam(), mg.tensor([1.0], requires_grad=True)
+    models = [mg.Sequential([mg.Input((3,)), layers.Dense(1)]) for _ in range(3)]
+    optimizer.apply_gradients([(mg.tensor([1.0]), w)])
+    for model in models:
+        model.compile(optimizer, "mse")
+    models[0].fit(A, U, verbose=0)
+    optimizer.build(models[1].trainable_weights)
+    models[1].fit(A, U, verbose=0)
+    with pytest.raises(ValueError, match=r"say optimizer\.build\(model\.trainable_weights\)"):
+        models[2].fit(A, U, verbose=0)
 
 
 def test_a_part_of_the_output_that_is_no_tensor() -> None:
-    model = _Nested(lambda y: {"u": y, "n": {"v": y}})
+    model = Wrapped(lambda y: {"u": y, "n": {"v": y}})
     model.compile("sgd", {"u": "mse", "n": "mse"})
     with pytest.raises(TypeError, match=r"must be a tensor at 'n'\. Received: \{'v'"):
         model.fit(A, {"u": U, "n": U}, verbose=0)
 
 
 def test_a_dict_of_one_output() -> None:
-    model = _Nested(lambda y: {"u": y})
+    model = Wrapped(lambda y: {"u": y})
     model.compile("sgd", "mse")
     model.fit(A, U, verbose=0)
 

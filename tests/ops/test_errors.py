@@ -211,3 +211,47 @@ def test_in_place_operators_change_neither_shape_nor_type() -> None:
     with pytest.raises(TypeError, match="float32 for a tensor of int64"):
         n += 0.5
     assert (x.tolist(), n.tolist()) == ([1.0], [1])
+
+
+OVER_AXES = ["sum", "mean", "var", "std", "max", "min", "prod", "argmax", "argmin", "logsumexp"]
+
+
+@pytest.mark.parametrize("name", [*OVER_AXES, "global_average_pool2d"])
+@pytest.mark.parametrize("value", ["no", 1, 0.0, None, []])
+def test_keepdims_is_a_bool(name: str, value: Any) -> None:
+    operation, x = getattr(mg.ops, name), mg.tensor(np.ones((2, 3, 3, 2), "float32"))
+    with pytest.raises(TypeError, match=r"`keepdims` argument must be True or False\. Received: k"):
+        operation(x, keepdims=value)
+    assert operation(x, keepdims=np.True_).ndim == 4
+
+
+@pytest.mark.parametrize("index", [[[0, 1], [2]], ([[0, 1], [2]], 0)])
+def test_lists_of_different_lengths_are_no_index(index: Any) -> None:
+    x = mg.tensor(np.ones((3, 2), "float32"))
+    for use in (
+        lambda: x[index],
+        lambda: x.__setitem__(index, 7),
+        lambda: mg.ops.put_add(x, index, 3),
+    ):
+        with pytest.raises(
+            IndexError, match=r"An index is made of .* Received: .*\[\[0, 1\], \[2\]\]"
+        ):
+            use()
+
+
+@pytest.mark.parametrize("shape", [np.array([3, 2]), range(3, 1, -1), mg.tensor([3, 2])])
+def test_methods_take_the_sequences_that_operations_take(shape: Any) -> None:
+    x = mg.tensor(np.arange(6.0))
+    assert x.reshape(shape).shape == mg.ops.reshape(x, shape).shape == (3, 2)
+    assert x.reshape(np.int64(6)).shape == (6,)
+
+
+@pytest.mark.parametrize("bounds", [(0.1, 2), ([0.1] * 3, None), (0, [2.1] * 3)])
+def test_integers_clipped_by_fractions_have_floatx(bounds: Any) -> None:
+    """As everywhere integers meet Python's numbers; the bounds of NumPy keep their dtype."""
+    x = mg.tensor([0, 1, 9])
+    found = x.clip(*bounds)
+    assert found.dtype == np.float32 == (x + 0.1).dtype
+    np.testing.assert_array_equal(found.numpy(), np.clip([0, 1, 9], *bounds).astype("float32"))
+    assert x.clip(np.full(3, 0.1)).numpy()[0] == 0.1
+    assert x.clip(0, 2).dtype == x.dtype
