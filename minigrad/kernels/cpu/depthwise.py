@@ -25,6 +25,7 @@ from minigrad.kernels.cpu.layout import (
     to_last,
 )
 from minigrad.kernels.cpu.memory import empty, zeroed
+from minigrad.kernels.cpu.phases import input_grad_of_few_channels, meetings
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import (
@@ -33,7 +34,14 @@ from minigrad.kernels.cpu.rows import (
     repeat_kernel,
     repeats,
 )
-from minigrad.kernels.cpu.simd import VECTOR_BYTES, Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.simd import (
+    VECTOR_BYTES,
+    Pointer,
+    at,
+    keep,
+    lanes,
+    pointer,
+)
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
     all_finite,
@@ -41,13 +49,15 @@ from minigrad.kernels.cpu.windows import (
 )
 from minigrad.kernels.geometry import ConvGeometry
 
+FLUSH = 128
+"""Pixels after which short sums are added to long ones: short sums round less."""
+
 __all__ = [
     "depthwise_forward",
     "depthwise_input_grad",
     "depthwise_kernel_grad",
     "features_of_pixels",
     "input_grad_row",
-    "meetings",
     "one_kernel_pays",
     "one_per_channel",
     "total_of_kernel_grads",
@@ -190,10 +200,20 @@ def _input_grad_band(
     """Compute a band of rows of the input's gradient."""
     height, width, image = sizes[0], sizes[1], sizes[2] * sizes[3]
     channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[0]
+    first, last = band * rows // bands, (band + 1) * rows // bands
+    if 0 < channels < lanes(pointer(dy)):  # then there is one multiple, see `one_kernel_pays`
+        input_grad_of_few_channels(
+            pointer(dx), first, last, pointer(dy), pointer(k), sizes, channels
+        )
+        return
     offsets = np.empty(3 * multiplier * sizes[4] * sizes[5], np.int64)
     side = np.empty((width + sizes[7]) * channels, dx.dtype)
     finite = all_finite(pointer(k), multiplier * sizes[4] * sizes[5] * channels)
-    for row in range(band * rows // bands, (band + 1) * rows // bands):
+    features = sizes[3] * channels * multiplier  # of a row of dy
+    for row in range(first, last):
+        if (row % height + sizes[10] + 1) % sizes[6] == 0:  # the next row is the first to see it
+            seen = row // height * sizes[2] + (row % height + sizes[10] + 1) // sizes[6]
+            fetch_ahead(at(pointer(dy), seen * features), 1, 0, features)
         input_grad_row(
             at(pointer(dx), row * width * channels), row % height,
             at(pointer(dy), row // height * image * channels * multiplier), pointer(k),
@@ -209,8 +229,9 @@ def _kernel_grad_band(
     sums: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Add up the kernel's gradient over a band of output rows."""
-    image, out_height, out_width = sizes[0] * sizes[1], sizes[2], sizes[3]
-    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * sizes[2]
+    height, width, out_height, out_width, kh, kw, sh, sw, dh, dw, top, left = sizes[:12]
+    channels, multiplier, bands, rows = sizes[12], sizes[13], sizes[21], sizes[22] * out_height
+    image, features, fresh = height * width, channels * multiplier, 0
     g = at(pointer(sums), band * (len(sums) // bands))
     first, last = band * rows // bands, (band + 1) * rows // bands
     if 0 < channels < lanes(pointer(x)):  # then there is one multiple, see `one_kernel_pays`
@@ -220,11 +241,32 @@ def _kernel_grad_band(
             pointer(sizes), channels,
         )  # fmt: skip
         return
+    size = len(sums) // bands
+    short, table = np.zeros(size, sums.dtype), np.empty(2 * kh * kw, np.int64)
     for row in range(first, last):
-        _add_kernel_grad(
-            g, at(pointer(x), row // out_height * image * channels), row % out_height,
-            at(pointer(dy), row * out_width * channels * multiplier), sizes, channels, multiplier,
-        )  # fmt: skip
+        i, source = row % out_height, row // out_height * image * channels
+        # The rows that the next row of outputs is the first to see, and its gradient.
+        below = source + (i * sh - top + (kh - 1) * dh + 1) * width * channels
+        fetch_ahead(at(pointer(x), below), 1, 0, min(sh, height) * width * channels)
+        fetch_ahead(at(pointer(dy), (row + 1) * out_width * features), 1, 0, out_width * features)
+        a0 = min(kh, max(0, quotient_up(top - i * sh, dh)))
+        a1 = max(a0, min(kh, quotient_up(height + top - i * sh, dh)))
+        for m in range(multiplier):
+            add_kernel_grad_row(
+                at(pointer(short), (m * kh + a0) * kw * channels), kw * channels, channels,
+                at(pointer(x), source + (i * sh + a0 * dh - top) * width * channels),
+                dh * width * channels, channels, width, -left, sw, dw,
+                at(pointer(dy), row * out_width * features + m * channels), features, out_width,
+                a1 - a0, kw, channels, pointer(table),
+            )  # fmt: skip
+        fresh += out_width
+        if fresh >= FLUSH or row == last - 1:
+            for e in range(size):
+                g[e] += short[e]
+                short[e] = 0
+            fresh = 0
+    keep(short)
+    keep(table)
 
 
 @kernel(inner=True)
@@ -326,45 +368,3 @@ def input_grad_row(
         )  # fmt: skip
         if apart:
             copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
-
-
-@kernel(inner=True)
-def meetings(
-    position: int, stride: int, dilation: int, taps: int
-) -> tuple[int, int, int, int, int]:
-    """Return how taps and outputs meet at a padded position of the input, along one axis.
-
-    That is (first tap, its output, step between taps, step back between outputs, number of taps).
-    """
-    first = 0
-    while first < taps and (position - first * dilation) % stride != 0:
-        first += 1
-    common, rest = stride, dilation
-    while rest > 0:
-        common, rest = rest, common % rest
-    every = stride // common
-    count = (taps - 1 - first) // every + 1 if first < taps else 0
-    return first, (position - first * dilation) // stride, every, dilation // common, count
-
-
-@kernel(inner=True)
-def _add_kernel_grad(
-    g: Pointer, x: Pointer, i: int, dt: Pointer, numbers: Numbers, channels: int, multiplier: int
-) -> None:
-    """Add what row i of an image's output contributes to the gradient of the kernel.
-
-    `x` and `dt` are the image and row i of its features' gradient. `g` is (M, kh, kw, C).
-    """
-    height, width, out_width = numbers[0], numbers[1], numbers[3]
-    kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
-    dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    for a in range(kh):
-        r = i * sh + a * dh - top
-        if r < 0 or r >= height:
-            continue
-        for m in range(multiplier):
-            add_kernel_grad_row(
-                at(g, (m * kh + a) * kw * channels), channels, at(x, r * width * channels),
-                channels, width, -left, sw, dw, at(dt, m * channels), channels * multiplier,
-                out_width, kw, channels,
-            )  # fmt: skip

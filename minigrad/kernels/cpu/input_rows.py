@@ -16,10 +16,10 @@ from typing import Any
 
 from numba.extending import intrinsic
 
-from minigrad.kernels.cpu.depthwise import meetings
 from minigrad.kernels.cpu.emit import Code, types
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Numbers
+from minigrad.kernels.cpu.phases import meetings
 from minigrad.kernels.cpu.simd import (
     VECTOR_BYTES,
     Pointer,

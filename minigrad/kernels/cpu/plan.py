@@ -6,6 +6,7 @@ are added up task by task, and their rounding.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -105,9 +106,12 @@ def separable_plan(
     sizes.setflags(write=False)
     zeros = np.zeros(max(features, filters), dtype)
     zeros.setflags(write=False)
+    effort = work // TILED
+    if filters == 0:  # there are no tiles, and where channels are few, numbers are copied first
+        effort = work + 2 * batch * features * math.prod(geometry.input_size)
     return Plan(
         shape=(batch, height, width, filters),
-        work=work // TILED,
+        work=effort,
         wide=wide,
         panels=panels,
         packed=0 if as_it_is else panels * 2 * lanes * features,
