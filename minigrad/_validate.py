@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Literal, NoReturn, TypeAlias, overload
+from typing import Literal, NoReturn, TypeAlias, TypeGuard, overload
 
 import numpy as np
 
@@ -24,6 +24,7 @@ __all__ = [
     "data_format",
     "flag",
     "integer",
+    "is_integer",
     "number",
     "padding",
     "pair",
@@ -69,6 +70,11 @@ def positive_int(value: object, name: str) -> int:
     return number
 
 
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether `value` is an int or a NumPy integer; a bool is neither here."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def integer(value: object, name: str, minimum: int = 1) -> int:
     """Return `value` as a plain int that is at least `minimum`: a count, a size, a seed.
 
@@ -94,7 +100,7 @@ def integer(value: object, name: str, minimum: int = 1) -> int:
     >>> integer(np.int64(0), "seed", 0)
     0
     """
-    if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= minimum:
+    if is_integer(value) and value >= minimum:
         return int(value)
     raise ValueError(f"{name} must be an integer >= {minimum}. Received: {name}={brief(value)}")
 
@@ -161,6 +167,8 @@ def number(
             return value
     limits = {">=": minimum, ">": above, "<=": maximum, "<": below}
     wanted = " and ".join(f"{sign} {limit}" for sign, limit in limits.items() if limit is not None)
+    if minimum is not None and maximum is not None:
+        wanted = f"from {minimum} to {maximum}"
     raise ValueError(
         f"The `{name}` argument must be a finite number{' ' * bool(wanted)}{wanted}. "
         f"Received: {name}={brief(value)}"

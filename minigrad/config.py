@@ -129,11 +129,7 @@ def set_num_threads(count: int) -> None:
     import numba
 
     limit = int(numba.config.NUMBA_NUM_THREADS)
-    if (
-        isinstance(count, bool)
-        or not isinstance(count, (int, np.integer))
-        or not 1 <= count <= limit
-    ):
+    if not _validate.is_integer(count) or not 1 <= count <= limit:
         raise ValueError(
             f"The number of threads must be an integer from 1 to {limit}. Received: {brief(count)}"
         )

@@ -28,7 +28,7 @@ import numpy as np
 from minigrad import config
 from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry
-from minigrad._validate import number
+from minigrad._validate import is_integer, number
 from minigrad.autograd import Tensor, constant, wrap
 
 __all__ = [
@@ -287,9 +287,7 @@ def _axes(axis: int | Iterable[int]) -> int | list[int]:
     members = [axis] if isinstance(axis, (int, np.integer)) else axis
     if isinstance(members, Iterable) and not isinstance(members, (str, bytes)):
         members = list(members)
-        if members and all(
-            isinstance(m, (int, np.integer)) and not isinstance(m, bool) for m in members
-        ):
+        if members and all(map(is_integer, members)):
             plain = [int(m) for m in members]
             return plain[0] if isinstance(axis, (int, np.integer)) else plain
     raise ValueError(

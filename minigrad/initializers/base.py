@@ -10,6 +10,7 @@ import numpy as np
 from minigrad import config
 from minigrad._brief import brief
 from minigrad._registry import Configurable, Registry
+from minigrad._validate import is_integer
 from minigrad.random import check_seed, generator
 
 Array = np.ndarray[Any, Any]
@@ -102,7 +103,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
         sizes = tuple(sizes)
     except TypeError:
         sizes = (None,)
-    if all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n >= 0 for n in sizes):
+    if all(is_integer(size) and size >= 0 for size in sizes):
         return tuple(int(n) for n in sizes)
     raise ValueError(f"The shape of a weight must be integers >= 0. Received: shape={brief(shape)}")
 

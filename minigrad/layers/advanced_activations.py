@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad import _validate, activations
 from minigrad._brief import brief
 from minigrad.autograd import Tensor
@@ -127,9 +125,7 @@ class Softmax(SameShape):
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         several = isinstance(axis, (list, tuple))
         axes = axis if several else [axis]
-        if not axes or any(
-            not isinstance(part, (int, np.integer)) or isinstance(part, bool) for part in axes
-        ):
+        if not axes or not all(map(_validate.is_integer, axes)):
             raise TypeError(
                 f"axis must be an integer or a list of them. Received: axis={brief(axis)}"
             )

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minigrad import config, random
-from minigrad._brief import brief
+from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.images import image_shape
@@ -64,10 +64,7 @@ class Dropout(SameShape):
     def __init__(
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
     ) -> None:
-        number = isinstance(rate, (int, float, np.integer, np.floating))
-        if not number or isinstance(rate, bool) or not 0.0 <= rate <= 1.0:
-            raise ValueError(f"rate must be a number from 0 to 1. Received: rate={brief(rate)}")
-        self.rate = float(rate)
+        self.rate = float(number(rate, "rate", minimum=0, maximum=1))
         self.noise_shape = None if noise_shape is None else to_shape(noise_shape, "noise_shape")
         self.seed = random.check_seed(seed)
         self._generator = None if seed is None else random.generator(seed)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad import random
-from minigrad._brief import brief
+from minigrad._validate import number
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
 from minigrad.layers.registry import register
@@ -51,10 +49,7 @@ class GaussianNoise(SameShape):
     _arguments: ClassVar[tuple[str, ...]] = ("stddev", "seed")
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        number = isinstance(stddev, (int, float, np.integer, np.floating))
-        if not number or isinstance(stddev, bool) or not 0.0 <= stddev < np.inf:
-            raise ValueError(f"stddev must be a number >= 0. Received: stddev={brief(stddev)}")
-        self.stddev = float(stddev)
+        self.stddev = float(number(stddev, "stddev", minimum=0))
         self.seed = random.check_seed(seed)
         self._generator = None if seed is None else random.generator(seed)
         super().__init__(**kwargs)

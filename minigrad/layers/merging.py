@@ -6,10 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad import ops
 from minigrad._brief import brief
+from minigrad._validate import is_integer
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -171,7 +170,7 @@ class Concatenate(_Merge):
     _arguments: ClassVar[tuple[str, ...]] = ("axis",)
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
-        if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
+        if not is_integer(axis):
             raise TypeError(f"axis must be an integer. Received: axis={brief(axis)}")
         self.axis = int(axis)
         super().__init__(**kwargs)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad import activations, ops
 from minigrad._brief import brief
+from minigrad._validate import is_integer
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import resolve
 from minigrad.layers.base import Parameter
@@ -80,10 +79,7 @@ class PReLU(SameShape):
             alpha_constraint=alpha_constraint,
         )
         axes = shared_axes if isinstance(shared_axes, (list, tuple)) else [shared_axes]
-        if shared_axes is not None and any(
-            not isinstance(axis, (int, np.integer)) or isinstance(axis, bool) or axis < 1
-            for axis in axes
-        ):
+        if shared_axes is not None and not all(is_integer(axis) and axis >= 1 for axis in axes):
             raise ValueError(
                 f"shared_axes must be axes >= 1 of the input (0 is the batch). "
                 f"Received: shared_axes={brief(shared_axes)}"

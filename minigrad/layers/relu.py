@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad import activations
-from minigrad._brief import brief
+from minigrad._validate import number
 from minigrad.autograd import Tensor
 from minigrad.layers.registry import register
 from minigrad.layers.same_shape import SameShape
@@ -60,21 +57,16 @@ class ReLU(SameShape):
         threshold: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        self.max_value = None if max_value is None else _not_negative(max_value, "max_value")
-        self.negative_slope = _not_negative(negative_slope, "negative_slope")
-        self.threshold = _not_negative(threshold, "threshold")
+        self.max_value = max_value
+        if max_value is not None:
+            self.max_value = float(number(max_value, "max_value", minimum=0))
+        self.negative_slope = float(number(negative_slope, "negative_slope", minimum=0))
+        self.threshold = float(number(threshold, "threshold", minimum=0))
         super().__init__(**kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the rectified inputs."""
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
-
-
-def _not_negative(value: Any, name: str) -> float:
-    number = isinstance(value, (int, float, np.integer, np.floating))
-    if not number or isinstance(value, bool) or not 0.0 <= value < math.inf:
-        raise ValueError(f"{name} must be a number >= 0. Received: {name}={brief(value)}")
-    return float(value)
 
 
 register(ReLU)

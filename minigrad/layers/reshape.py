@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
-import numpy as np
-
 from minigrad._brief import brief
+from minigrad._validate import is_integer
 from minigrad.autograd import Tensor
 from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
@@ -51,8 +50,8 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         sizes = tuple(target_shape) if isinstance(target_shape, (tuple, list)) else (target_shape,)
-        whole = all(isinstance(size, (int, np.integer)) and size >= -1 for size in sizes)
-        if not whole or sizes.count(-1) > 1 or any(isinstance(size, bool) for size in sizes):
+        whole = all(is_integer(size) and size >= -1 for size in sizes)
+        if not whole or sizes.count(-1) > 1:
             raise ValueError(
                 f"target_shape must hold integers >= 0, and at most one -1. "
                 f"Received: target_shape={brief(target_shape)}"

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from minigrad._brief import brief
+from minigrad._validate import is_integer
 
 __all__ = ["InputSpec", "Shape", "known", "shape_of", "to_shape"]
 
@@ -49,8 +48,7 @@ def to_shape(value: Any, name: str = "input_shape") -> Shape:
         )
     sizes = tuple(value)
     for size in sizes:
-        integer = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-        if size is not None and not (integer and size >= 0):
+        if size is not None and not (is_integer(size) and size >= 0):
             raise ValueError(
                 f"The sizes of a shape must be integers >= 0, or None where they are unknown. "
                 f"Received: {name}={brief(value)}"

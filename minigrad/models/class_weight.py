@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._brief import brief
-from minigrad._validate import number
+from minigrad._validate import is_integer, number
 from minigrad.models.data import Array, Batch, Several
 
 __all__ = ["class_weighted", "class_weighting"]
@@ -62,7 +62,7 @@ def class_weighted(labels: Array, class_weight: Any, sample_weight: Array | None
             f"Received: {type(class_weight).__name__}"
         )
     for each, weight in class_weight.items():
-        if isinstance(each, bool) or not isinstance(each, (int, np.integer)) or each < 0:
+        if not is_integer(each) or each < 0:
             raise ValueError(
                 f"A class in class_weight must be an integer >= 0. Received: {brief(each)}"
             )

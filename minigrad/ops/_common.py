@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._brief import brief
+from minigrad._validate import is_integer
 from minigrad.autograd import Tensor, constant, wrap
 
 Operand = Any
@@ -66,9 +67,7 @@ def normalize_axis(axis: Any, ndim: int) -> int:
     >>> normalize_axis(-1, 3)
     2
     """
-    if type(axis) is not int and (
-        isinstance(axis, (bool, np.bool_)) or not isinstance(axis, (int, np.integer))
-    ):
+    if type(axis) is not int and not is_integer(axis):
         raise TypeError(f"An axis must be an integer. Received: axis={brief(axis)}")
     if not -ndim <= axis < ndim:
         raise ValueError(

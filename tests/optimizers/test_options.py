@@ -154,7 +154,7 @@ def test_fit_ends_with_the_averages_and_saves_them(tmp_path: Path) -> None:
     [
         ({"gradient_accumulation_steps": 1}, "gradient_accumulation_steps must be .* >= 2.*=1"),
         ({"gradient_accumulation_steps": 2.5}, "gradient_accumulation_steps"),
-        ({"ema_momentum": 1.5}, "`ema_momentum` argument must be .* <= 1"),
+        ({"ema_momentum": 1.5}, "`ema_momentum` argument must be .* to 1"),
         ({"ema_momentum": -0.5}, "`ema_momentum` argument"),
         ({"ema_overwrite_frequency": 0}, "ema_overwrite_frequency"),
     ],

@@ -113,7 +113,7 @@ ERRORS: list[tuple[Any, str]] = [
     (lambda: constraints.UnitNorm(axis=4)(np.ones(2)), r"axis=4 for a weight of shape \(2,\)"),
     (lambda: constraints.UnitNorm(axis=[0, 0])(np.ones((2, 2))), "different axes"),
     (lambda: constraints.MinMaxNorm(2, 1), "`max_value` argument must be a finite number >= 2"),
-    (lambda: constraints.MinMaxNorm(rate=2), "`rate` argument must be a finite number >= 0 and <="),
+    (lambda: constraints.MinMaxNorm(rate=2), "`rate` argument must be a finite number from 0 to 1"),
     (lambda: constraints.RadialConstraint()(np.ones((3, 3))), r"square.*shape=\(3, 3\)"),
     (lambda: constraints.RadialConstraint()(np.ones((2, 3, 1, 1))), "square kernels"),
     (lambda: constraints.UnitNorm()([3, 4]), "floating point weights. Received: dtype=int64"),
