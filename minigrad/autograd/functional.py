@@ -62,7 +62,7 @@ def grad(
     if len(ups) != len(outs):
         raise ValueError(f"Expected {len(outs)} grad_outputs, one per output; received {len(ups)}.")
     for position, target in enumerate(targets):
-        if not target.requires_grad:
+        if target._node is None:
             raise RuntimeError(
                 f"Input {position} does not require gradients; make it with requires_grad=True."
             )
@@ -85,7 +85,7 @@ def _tensors(name: str, given: Any) -> list[Tensor]:
     parts = [given] if isinstance(given, Tensor) else given
     if isinstance(parts, Iterable):
         parts = list(parts)
-        if all(isinstance(part, Tensor) for part in parts):
+        if not [part for part in parts if not isinstance(part, Tensor)]:
             return parts
     raise TypeError(
         f"grad() needs tensors: item() and numpy() leave the graph. Received: {name}={given!r}"

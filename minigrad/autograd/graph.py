@@ -40,6 +40,15 @@ class _Recording(threading.local):
 recording = _Recording()
 
 
+class _Assignments(threading.local):
+    """The old values of tensors that were assigned to in this thread, while somebody wants them."""
+
+    log: list[tuple[Tensor, str, Any]] | None = None  # as `minigrad._atomic` takes them
+
+
+assignments = _Assignments()
+
+
 class _SetRecording:
     """A context manager and decorator that sets the switch and puts back what was there."""
 
@@ -187,9 +196,7 @@ def _reachable(roots: Sequence[Node | Leaf]) -> list[Node]:
 
 def _run_hooks(where: Node | Leaf, gradient: Tensor) -> Tensor:
     """Return the gradient as the hooks of a node or leaf leave it."""
-    hooks = where.hooks
-    if not hooks:
-        return gradient
+    hooks = where.hooks or []
     for hook in tuple(hooks):
         replacement = None if hook is RETAIN else hook(gradient)
         if replacement is not None:
@@ -217,11 +224,11 @@ def spare(array: Any) -> bool:
     return type(array) is np.ndarray and array.flags.writeable
 
 
-def seal(gradient: Tensor) -> Tensor:
-    """Make the array of a gradient read-only, for somebody gets hold of it."""
-    if type(gradient._data) is np.ndarray:
-        gradient._data.setflags(write=False)
-    return gradient
+def seal(tensor: Tensor) -> Tensor:
+    """Make the array of a tensor read-only: of a gradient, when somebody gets hold of it."""
+    if type(tensor._data) is np.ndarray:
+        tensor._data.setflags(write=False)
+    return tensor
 
 
 def _sum(before: Tensor, part: Tensor) -> Tensor:
@@ -315,7 +322,8 @@ def walk(
                 node.free()
         for leaf, gradient in pending.items():
             if type(leaf) is Leaf and (wanted is None or leaf in wanted):
-                found[leaf] = _run_hooks(leaf, seal(gradient))
+                seal(gradient)
+                found[leaf] = _run_hooks(leaf, gradient) if leaf.hooks else gradient
     finally:
         recording.on = before_walk
     return found

@@ -187,32 +187,35 @@ class Primitive:
     ) -> list[Tensor | None]:
         """Return the gradient of each argument of ``node`` (None where it is not wanted)."""
         parts: list[Tensor | None] = [None] * len(wants)
-        if self.fused is not None and not create_graph:
-            if not self._overwrites:
-                graph.seal(gradient)
-            arrays = self.fused.on_arrays(node, gradient._data, wants)
-            for position, want in enumerate(wants):
-                if want:
-                    part = _handed_over(arrays[position])
-                    if any(arrays[position] is other for other in arrays[:position]):
-                        graph.seal(part)  # one array for two arguments is nobody's own
-                    parts[position] = self._fit(part, node.parents[position], position)
-            return parts
-        graph.seal(gradient)  # a derivative may return it as it is, for several arguments
+        fused = None if create_graph else self.fused
+        if fused is None or not self._overwrites:
+            graph.seal(gradient)  # a derivative may return it as it is, for several arguments
+        if fused is not None:
+            arrays = fused.on_arrays(node, gradient._data, wants)
+            alone = len({*map(id, arrays)}) == len(arrays)
         on_arrays = self.plain and not create_graph
         for position, want in enumerate(wants):
-            if want:
+            if not want:
+                continue
+            if fused is not None:
+                part = _handed_over(arrays[position])
+                if not alone:  # one array for two arguments is nobody's own
+                    graph.seal(part)
+            else:
                 vjp = self._by_position[0 if self.variadic else position]
                 if on_arrays:
                     part = wrap(vjp.on_arrays(node, gradient._data, position))
                 else:
                     part = vjp.on_tensors(node, gradient, position)
-                parts[position] = self._fit(part, node.parents[position], position)
+            parent: Any = node.parents[position]
+            data = getattr(part, "_data", None)
+            if data is None or data.shape != parent.shape or data.dtype is not parent.dtype:
+                part = self._fit(part, parent, position)
+            parts[position] = part
         return parts
 
-    def _fit(self, part: Tensor, parent: Node | Leaf | None, position: int) -> Tensor:
+    def _fit(self, part: Tensor, parent: Node | Leaf, position: int) -> Tensor:
         """Give a gradient the shape and dtype of its argument."""
-        assert parent is not None
         if not isinstance(part, Tensor):
             raise TypeError(
                 f"The derivative of '{self.name}' for '{self._label(position)}' must return a "

@@ -62,10 +62,9 @@ class Tensor(Operations, Protocols):
         array = as_array(data, dtype)
         if requires_grad:
             _check_differentiable(array.dtype)
-        if isinstance(array, np.ndarray):
-            array.flags.writeable = False
         self._data = array
         self._node = Leaf(array.shape, array.dtype) if requires_grad else None
+        graph.seal(self)
 
     # ------------------------------------------------------------------ facts
 
@@ -205,15 +204,16 @@ class Tensor(Operations, Protocols):
             array = data  # which two tensors can share
         else:
             array = as_array(data, self.dtype)
-        array = devices.to_device(array, self.device)
+        if type(array) is not type(self._data):
+            array = devices.to_device(array, self.device)
         if array.shape != self.shape:
             raise ValueError(
                 f"assign() cannot change the shape. Expected {self.shape}, received {array.shape}."
             )
-        if isinstance(array, np.ndarray):
-            array.flags.writeable = False
+        if graph.assignments.log is not None:
+            graph.assignments.log.append((self, "_data", self._data))
         self._data = array
-        return self
+        return graph.seal(self)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.requires_grad and graph.recording.on:

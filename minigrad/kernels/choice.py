@@ -7,6 +7,7 @@ own; and the reference backend is NumPy throughout. Nothing is compiled under NU
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -37,9 +38,7 @@ def compiled(*arrays: Any, strided: bool = False) -> bool:
     first = arrays[0]
     if first.size < LARGE or first.dtype not in _FLOATS or current_backend() != "cpu":
         return False
-    from minigrad.kernels.cpu import DISABLE_JIT  # numba is imported when it is needed
-
-    if DISABLE_JIT:
+    if _interpreted():
         return False
     for array in arrays:
         if type(array) is not np.ndarray or array.dtype != first.dtype:
@@ -47,3 +46,10 @@ def compiled(*arrays: Any, strided: bool = False) -> bool:
         if not (array.flags.aligned if array.flags.c_contiguous else strided):
             return False
     return True
+
+
+@functools.cache
+def _interpreted() -> bool:
+    from minigrad.kernels.cpu import DISABLE_JIT  # numba is imported when it is needed
+
+    return DISABLE_JIT

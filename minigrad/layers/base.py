@@ -25,7 +25,7 @@ from minigrad.layers.building import guarded
 from minigrad.layers.naming import auto_name, check_name
 from minigrad.layers.parameter import Parameter
 from minigrad.layers.shapes import InputSpec, Shape
-from minigrad.layers.symbolic import holds_symbols, trace
+from minigrad.layers.symbolic import Symbol, trace
 from minigrad.layers.weights import Weights
 
 __all__ = ["Layer", "Parameter", "current_layer"]
@@ -259,7 +259,8 @@ class Layer(Weights):
                     f"Calling {type(self).__name__} takes no keyword argument {word!r}. "
                     f"Received: {word}={brief(kwargs[word])}"
                 )
-        if holds_symbols(inputs):
+        listed = isinstance(inputs, (list, tuple))
+        if isinstance(inputs, Symbol) or (listed and any(type(x) is Symbol for x in inputs)):
             if args:
                 raise TypeError(
                     f"Further arguments of layer {self.name!r} must be given by name when it is "
@@ -268,7 +269,7 @@ class Layer(Weights):
             if training is not None:
                 kwargs["training"] = training
             return trace(self, inputs, kwargs)
-        several = isinstance(inputs, (list, tuple)) and _holds_tensors(inputs)
+        several = listed and _holds_tensors(inputs)
         if several and self.input_spec is not None:
             raise ValueError(
                 f"Layer {self.name!r} takes one tensor. Received: a {type(inputs).__name__} of "
@@ -310,13 +311,13 @@ class Layer(Weights):
 
     def _tensor(self, value: Any) -> Tensor:
         """Return an input as a tensor of the layer's dtype."""
+        if isinstance(value, Tensor) and value._data.dtype == self._dtype:
+            return value
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             return wrap(to_device(np.array(value, dtype=self._dtype), self._device))
         found = constant(value)
         if found is not value:  # it was no tensor yet
             move([found], self._device)
-        if found.dtype == self._dtype:
-            return found
         plain = not hasattr(value, "dtype")  # Python numbers take the dtype of what they meet
         kind = found.dtype.kind
         if kind == "f" or (kind in "iu" and plain and not self.accepts_integers):
@@ -368,7 +369,7 @@ class Layer(Weights):
 
     def _check_input_shape(self, shape: Any) -> None:
         if self.input_spec is not None:
-            self.input_spec.check(shape, f"layer {self.name!r}")
+            self.input_spec.check(shape, f"layer {self._name!r}")
 
     def _reject_unknown(self, kwargs: Mapping[str, Any]) -> None:
         for word in kwargs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from minigrad import _validate, activations, config, ops
 from minigrad._validate import flag
@@ -71,7 +71,9 @@ class ConvBase(Layer):
         outputs: Tensor = operation(
             *inputs, **self._window, **options, activation="relu" if fused else None
         )
-        return outputs if fused else cast(Tensor, self.activation(outputs))
+        if not fused:
+            outputs = self.activation(outputs)
+        return outputs
 
     def _output_channels(self, channels: int | None) -> int | None:
         raise NotImplementedError

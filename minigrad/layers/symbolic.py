@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LayerCall",
     "Symbol",
-    "holds_symbols",
     "leaves",
     "map_structure",
     "output_shapes",
@@ -93,19 +92,15 @@ class LayerCall:
     words : dict
         Further keyword arguments of the call.
     outputs : Symbol, or nested lists and dicts of Symbol
+    drops : list of Symbol
+        What nobody needs after this call, in a copy that is a step of a model.
     """
 
     layer: Layer
     inputs: Any
     words: Mapping[str, Any]
     outputs: Any = None
-
-
-def holds_symbols(inputs: Any) -> bool:
-    """Tell whether the inputs of a call are symbols, or a list with one in it."""
-    if isinstance(inputs, (list, tuple)):
-        return any(isinstance(part, Symbol) for part in inputs)
-    return isinstance(inputs, Symbol)
+    drops: list[Symbol] = field(default_factory=list)
 
 
 def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:

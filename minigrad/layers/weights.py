@@ -67,12 +67,12 @@ class Weights:
     @property
     def weights(self) -> list[Parameter]:
         """All parameters: first the layer's own, then those of its parts, each one once."""
-        return _once(p for _, own in self._walk() for p in own)
+        return _once([p for _, own in self._walk() for p in own])
 
     @property
     def trainable_weights(self) -> list[Parameter]:
         """The parameters that an optimizer is to update; none if the layer is frozen."""
-        return _once(p for _, own in self._walk(into_frozen=False) for p in own if p.trainable)
+        return _once([p for _, own in self._walk(into_frozen=False) for p in own if p._node])
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
@@ -269,7 +269,7 @@ class Weights:
         return [layer for layer, _ in self._walk(into_frozen)]
 
     def _walk(self, into_frozen: bool = True) -> list[tuple[Weights, list[Parameter]]]:
-        """Return the layers of `_tree`, each with its own parameters."""
+        """Return the layers of `_tree`, each with its own parameters, some of them repeatedly."""
         found: dict[int, tuple[Weights, list[Parameter]]] = {}
         waiting: list[Weights] = [self]
         while waiting:
@@ -279,7 +279,7 @@ class Weights:
             parameters: list[Parameter] = []
             inner: list[Weights] = []
             _collect(vars(layer).values(), parameters, inner)
-            found[id(layer)] = layer, _once(parameters)
+            found[id(layer)] = layer, parameters
             waiting += reversed(inner)
         return list(found.values())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from minigrad import optimizers
 from minigrad._brief import brief
 from minigrad._validate import number
-from minigrad.layers import Layer, Parameter
+from minigrad.layers import Layer
 from minigrad.models.data import Ports, one_each
 from minigrad.models.losses import Losses, as_loss, for_each
 from minigrad.models.metrics import Metrics, listed
@@ -106,7 +106,7 @@ class Compiled(Layer):
         self.optimizer, self.loss, self.loss_weight = chosen, aim, factor
         self.stop_training = False
 
-    def _check_optimizer(self, weights: Sequence[Parameter]) -> None:
+    def _check_optimizer(self) -> None:
         """Raise ValueError if the optimizer trains other models, with no weight in common.
 
         Frozen weights count: so the order in which the models are trained does not matter. What
@@ -114,6 +114,7 @@ class Compiled(Layer):
         """
         if self._known_optimizer is self.optimizer:  # each step asks
             return
+        weights = self.weights
         others = self.optimizer.trained
         known = {id(weight) for weight in (*others, *self.optimizer.parameters)}
         if others and self.optimizer.variables and known.isdisjoint(map(id, weights)):

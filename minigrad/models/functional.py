@@ -83,9 +83,9 @@ class Functional(Model):
                     f"The names of the layers in a model must differ. Received: {times} layers "
                     f"named {layer_name!r}"
                 )
-        self._pairs = _pairs(self._calls, self._ends)
+        self._followers = _followers(self._calls, self._ends)
         self._taken: list[bool] | None = None
-        self._steps: list[tuple[LayerCall, list[Symbol]]] = []
+        self._steps: list[LayerCall] = []
         shapes = [symbol.shape for symbol in self._starts]
         self._build_shape = shapes if len(shapes) > 1 else shapes[0]
         if len(shapes) == 1:
@@ -134,32 +134,32 @@ class Functional(Model):
 
     def call(self, inputs: Any) -> Any:
         """Compute the outputs."""
-        taken = [takes_along(before.layer, after.layer) for before, after in self._pairs]
+        taken = [takes_along(call.inputs.source.layer, call.layer) for call in self._followers]
         if taken != self._taken:  # layers can be changed at any time
-            self._plan(list(compress(self._pairs, taken)))
+            self._plan(list(compress(self._followers, taken)))
             self._taken = taken
         return self._run(inputs, lambda call, values: call.layer(values, **call.words), self._steps)
 
-    def _plan(self, pairs: list[tuple[LayerCall, LayerCall]]) -> None:
-        """Note which calls to make, those of a pair as one, and what to drop after each."""
-        firsts = {id(after): id(before) for before, after in pairs}
+    def _plan(self, taken: list[LayerCall]) -> None:
+        """Note which calls to make, some as one with that before it, and what to drop then."""
+        firsts = {id(call): id(call.inputs.source) for call in taken}
         self._steps = []
         places: dict[int, int] = {}
         for call in self._calls:
             if id(call) in firsts:
                 place = places[firsts[id(call)]]
-                first = self._steps[place][0]
+                first = self._steps[place]
                 words = {**first.words, "relu": True}
-                self._steps[place] = (replace(first, words=words, outputs=call.outputs), [])
+                self._steps[place] = replace(first, words=words, outputs=call.outputs)
             else:
                 places[id(call)] = len(self._steps)
-                self._steps.append((call, []))
+                self._steps.append(replace(call, drops=[]))
         # After its last use a result is dropped, so that inference keeps no more than it needs.
-        last = {id(s): (s, i) for i, (c, _) in enumerate(self._steps) for s in _flat(c.inputs)}
+        last = {id(s): (s, i) for i, c in enumerate(self._steps) for s in _flat(c.inputs)}
         kept = set(map(id, self._ends))
         for symbol, number in last.values():  # symbols, not their ids: a copy has others
             if id(symbol) not in kept:
-                self._steps[number][1].append(symbol)
+                self._steps[number].drops.append(symbol)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """Return the shape of the output (shapes in its form) without computing anything."""
@@ -245,23 +245,31 @@ class Functional(Model):
         self,
         inputs: Any,
         compute: Callable[[LayerCall, Any], Any],
-        steps: Iterable[tuple[LayerCall, list[Symbol]]] | None = None,
+        steps: Iterable[LayerCall] | None = None,
     ) -> Any:
         """Follow the calls: `compute` gets each one with what stands for its inputs."""
         given = [inputs] if len(self._starts) == 1 else inputs
         values = dict(zip(map(id, self._starts), given, strict=True))
-        for call, drops in steps or [(call, []) for call in self._calls]:
-            if call.inputs is not None:
-                arguments = map_structure(lambda symbol: values[id(symbol)], call.inputs)
+
+        def value(symbol: Symbol) -> Any:
+            return values[id(symbol)]
+
+        for call in steps or self._calls:
+            before, after = call.inputs, call.outputs
+            if before is not None:
+                one = type(before) is Symbol
+                arguments = values[id(before)] if one else map_structure(value, before)
                 try:
                     found = compute(call, arguments)
                 except ValueError as error:
                     raise self._failure(call, arguments, error) from error
-                results = leaves(call.outputs, found)
-                values.update(zip(map(id, leaves(call.outputs)), results, strict=True))
-            for symbol in drops:
+                if type(after) is Symbol:
+                    values[id(after)] = found
+                else:
+                    values.update(zip(map(id, leaves(after)), leaves(after, found), strict=True))
+            for symbol in call.drops:
                 del values[id(symbol)]
-        return map_structure(lambda symbol: values[id(symbol)], self.outputs)
+        return map_structure(value, self.outputs)
 
     def _failure(self, call: LayerCall, arguments: Any, error: Exception) -> ValueError:
         values = leaves(call.inputs, arguments)
@@ -342,15 +350,12 @@ def _ways(structure: Any, before: str) -> list[str]:
     return [way for key, part in items for way in _ways(part, f"{before}{key}/")]
 
 
-def _pairs(calls: list[LayerCall], outputs: list[Symbol]) -> list[tuple[LayerCall, LayerCall]]:
-    """Return the calls one of which is all that sees the other's output."""
+def _followers(calls: list[LayerCall], outputs: list[Symbol]) -> list[LayerCall]:
+    """Return the calls that are all that sees the output of another one."""
     readers = Counter(id(symbol) for call in calls for symbol in _flat(call.inputs))
     readers.update(map(id, outputs))
-    return [
-        (call.inputs.source, call)
-        for call in calls
-        if isinstance(call.inputs, Symbol) and readers[id(call.inputs)] == 1
-    ]
+    one = [call for call in calls if isinstance(call.inputs, Symbol)]
+    return [call for call in one if readers[id(call.inputs)] == 1]
 
 
 def _order(inputs: list[Symbol], outputs: list[Symbol]) -> list[LayerCall]:

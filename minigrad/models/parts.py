@@ -18,7 +18,7 @@ def takes_along(layer: Layer, follower: Layer) -> bool:
     `BatchNormalization` does it for ReLU. Layers of other classes may have a `call` of their own,
     and so may single layers: someone looks what goes through.
     """
-    if type(layer) is not BatchNormalization or layer.dtype != follower.dtype:
+    if type(layer) is not BatchNormalization or layer._dtype != follower._dtype:
         return False
     if "call" in vars(layer) or "call" in vars(follower):
         return False

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from minigrad._atomic import set_attributes
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, grad, no_grad, wrap
-from minigrad.autograd.graph import recording
+from minigrad.autograd.graph import assignments, recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
 from minigrad.layers.symbolic import leaves, map_structure
@@ -104,16 +104,15 @@ class Steps(Compiled):
 
     def _train_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         """Update the weights once; if anything goes wrong, no weight has changed."""
-        if self.built:
-            weights = self.weights
-        else:
+        if not self.built:
             with no_grad():
                 self._predicted(x[:1])
-            weights = self.weights
-        self._check_optimizer(weights)
-        before = [(each, "_data", each.data) for each in weights]
+        self._check_optimizer()
         calls = self.optimizer.calls
+        before: list[Any] = []
+        outer = assignments.log
         try:
+            assignments.log = before
             outputs = self._outputs(x, training=True)
             loss = self._total_loss(y, outputs, weight)
             parameters = self.trainable_weights
@@ -125,11 +124,13 @@ class Steps(Compiled):
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException as error:
             if self.optimizer.calls == calls:  # otherwise the step is complete
-                set_attributes(before)  # the forward pass has changed moving averages
+                set_attributes(reversed(before))  # of moving averages: the forward pass has moved
             if not isinstance(error, NonFiniteError):
                 raise
             self.stop_training = True
             self.on_nonfinite(str(error))
+        finally:
+            assignments.log = outer
 
     def _test_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         with no_grad():

@@ -140,7 +140,7 @@ class Trainer(Steps):
         sample = data.sample
         weigh(sample.batch)  # finds targets that are no classes before the first step
         checks.rehearse(self, sample, metrics)
-        self._check_optimizer(self.weights)
+        self._check_optimizer()
         if validation is not None:
             checks.rehearse(self, validation.sample, metrics, "validation ")
         if not self.trainable_weights:

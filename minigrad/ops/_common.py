@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._brief import brief
-from minigrad.autograd import Tensor, constant
+from minigrad.autograd import Tensor, constant, wrap
 
 Operand = Any
 """A tensor, a NumPy array, a number, or nested lists of numbers."""
@@ -23,6 +23,11 @@ Shape = tuple[int, ...]
 def values(x: Operand) -> Any:
     """Return the array of a tensor, and anything else as it is."""
     return x.data if isinstance(x, Tensor) else x
+
+
+def times(g: Any, factor: Any) -> Any:
+    """Return a gradient, a tensor or an array, times an array that has no history."""
+    return g * (wrap(factor) if isinstance(g, Tensor) else factor)
 
 
 def constants(*operands: Operand) -> list[Tensor]:

@@ -80,7 +80,7 @@ _SLOPE = 2.0 / math.sqrt(math.pi)
 _COMPILED = (np.float32, np.float64)
 
 
-@primitive(x=lambda g, x: g * (_SLOPE * exp(-(x * x))))
+@primitive(x=lambda g, x: g * (_SLOPE * np.exp(-(x * x))), plain=True)
 def erf(x: Operand) -> Any:
     """Return the error function, 2 / sqrt(π) times the integral of exp(-t²) from 0 to x.
 

@@ -24,7 +24,7 @@ def _getitem(x: Any, key: Index) -> Any:
     return x[key]
 
 
-@primitive(x=lambda g, key: _getitem(g, key))
+@primitive(x=lambda g, key: g[key], plain=True)
 def _put_add(x: Any, key: Index, shape: Shape) -> Any:
     if not _repeats(key):
         result = np.zeros(shape, x.dtype, like=x)

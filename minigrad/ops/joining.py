@@ -33,9 +33,10 @@ def _along(axis: int, part: Any) -> tuple[Any, ...]:
 
 
 @primitive(
-    xs=lambda g, index, axis, sizes: _getitem(
-        g, _along(axis, slice(sum(sizes[:index]), sum(sizes[: index + 1])))
-    )
+    xs=lambda g, index, axis, sizes: g[
+        _along(axis, slice(sum(sizes[:index]), sum(sizes[: index + 1])))
+    ],
+    plain=True,
 )
 def _concatenate(*xs: Any, axis: int, sizes: list[int], dtype: Any) -> Any:
     return np.concatenate(xs, axis=axis, dtype=dtype)
@@ -76,7 +77,7 @@ def concatenate(arrays: Sequence[Operand], axis: int = 0) -> Tensor:
         ) from None
 
 
-@primitive(xs=lambda g, index, axis: _getitem(g, _along(axis, index)))
+@primitive(xs=lambda g, index, axis: g[_along(axis, index)], plain=True)
 def _stack(*xs: Any, axis: int, dtype: Any) -> Any:
     shape = xs[0].shape  # np.stack checks what `stack` has checked already
     shape = (*shape[:axis], 1, *shape[axis:])
@@ -158,7 +159,7 @@ def _inside(pads: tuple[tuple[int, int], ...], shape: Shape) -> tuple[slice, ...
     return tuple([slice(before, before + n) for (before, _), n in zip(pads, shape, strict=True)])
 
 
-@primitive(x=lambda g, in_shape, pads: _getitem(g, _inside(pads, in_shape)))
+@primitive(x=lambda g, in_shape, pads: g[_inside(pads, in_shape)], plain=True)
 def _pad(x: Any, pads: tuple[tuple[int, int], ...]) -> Any:
     shape = [before + size + after for (before, after), size in zip(pads, x.shape, strict=True)]
     padded = np.zeros(shape, x.dtype, like=x)
@@ -202,8 +203,12 @@ def pad(x: Operand, pad_width: Any) -> Tensor:
     return _pad(x, tuple(map(tuple, widths.tolist())))
 
 
-@primitive(x=lambda g, axes: _flip(g, axes))
+@primitive(x=lambda g, axes: _mirrored(g, axes), plain=True)
 def _flip(x: Any, axes: tuple[int, ...]) -> Any:
+    return _mirrored(x, axes)
+
+
+def _mirrored(x: Any, axes: tuple[int, ...]) -> Any:
     whole, back = slice(None), slice(None, None, -1)
     return x[tuple([back if axis in axes else whole for axis in range(x.ndim)])]
 

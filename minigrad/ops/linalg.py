@@ -13,18 +13,18 @@ from minigrad._brief import brief
 from minigrad.autograd import Tensor, primitive
 from minigrad.ops._common import Operand, Shape, constants, normalize_axis
 from minigrad.ops.arithmetic import multiply
-from minigrad.ops.shape import _reshape, _transpose, swapaxes
+from minigrad.ops.shape import _reshape, _transpose
 
 
-def _matmul_left(g: Tensor, b: Tensor, in_shape: Shape) -> Tensor:
+def _matmul_left(g: Any, b: Any, in_shape: Shape) -> Any:
     if b.ndim == 1:
         if len(in_shape) == 1:
             return g * b
         b, g = _column(b), _column(g)
-    return matmul(_row(g) if len(in_shape) == 1 else g, swapaxes(b, -1, -2))
+    return (_row(g) if len(in_shape) == 1 else g) @ b.swapaxes(-1, -2)
 
 
-def _matmul_right(g: Tensor, a: Tensor, in_shape: Shape) -> Tensor:
+def _matmul_right(g: Any, a: Any, in_shape: Shape) -> Any:
     if len(in_shape) == 1:
         if a.ndim == 1:
             return g * a
@@ -33,23 +33,23 @@ def _matmul_right(g: Tensor, a: Tensor, in_shape: Shape) -> Tensor:
         a, g = _row(a), _row(g)
     if len(in_shape) <= 2 < a.ndim:
         # One matrix for the whole batch: one product of tall matrices instead of a sum of many.
-        a = _reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
-        g = _reshape(g, (a.shape[0], g.shape[-1]))
-    product = matmul(swapaxes(a, -1, -2), g)
-    return product if len(in_shape) > 1 else _reshape(product, product.shape[:-1])
+        a = a.reshape((math.prod(a.shape[:-1]), a.shape[-1]))
+        g = g.reshape((a.shape[0], g.shape[-1]))
+    product = a.swapaxes(-1, -2) @ g
+    return product if len(in_shape) > 1 else product.reshape(product.shape[:-1])
 
 
-def _row(x: Tensor) -> Tensor:
+def _row(x: Any) -> Any:
     """Return vectors, along the last axis, as matrices of one row."""
-    return _reshape(x, (*x.shape[:-1], 1, *x.shape[-1:]))
+    return x.reshape((*x.shape[:-1], 1, *x.shape[-1:]))
 
 
-def _column(x: Tensor) -> Tensor:
+def _column(x: Any) -> Any:
     """Return vectors, along the last axis, as matrices of one column."""
-    return _reshape(x, (*x.shape, 1))
+    return x.reshape((*x.shape, 1))
 
 
-@primitive(a=_matmul_left, b=_matmul_right, broadcasts=True)
+@primitive(a=_matmul_left, b=_matmul_right, broadcasts=True, plain=True)
 def matmul(a: Operand, b: Operand) -> Any:
     """Return the matrix product a @ b, for stacks of matrices as well.
 

@@ -13,19 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.autograd import Tensor, constant, primitive, wrap
+from minigrad.autograd import Tensor, constant, primitive
 from minigrad.autograd.convert import as_array
 from minigrad.kernels.choice import compiled
 from minigrad.kernels.devices import to_device
-from minigrad.ops._common import Operand, values
+from minigrad.ops._common import Operand, times, values
 
 
-def _mask(g: Tensor, condition: Any) -> Tensor:
-    """Return ``g`` where the condition holds, 0 elsewhere."""
-    return g * wrap(condition.astype(g.dtype))
-
-
-@primitive(x=lambda g, x: g * sign(x))
+@primitive(x=lambda g, x: g * np.sign(x), plain=True)
 def abs(x: Operand) -> Any:
     """Return |x|; the derivative at 0 is 0.
 
@@ -38,7 +33,7 @@ def abs(x: Operand) -> Any:
     return np.abs(x)
 
 
-@primitive(x=lambda g: g * 0.0)
+@primitive(x=lambda g: g * 0.0, plain=True)
 def sign(x: Operand) -> Any:
     """Return -1, 0 or 1; the derivative is 0 everywhere.
 
@@ -86,14 +81,17 @@ def relu(x: Operand) -> Any:
     return np.maximum(x, 0)
 
 
-def _winners(g: Tensor, high: Any, low: Any) -> Tensor:
+def _winners(g: Any, high: Any, low: Any) -> Any:
     """Return ``g`` where high > low, half of it where they are equal, and 0 elsewhere."""
     high, low = values(high), values(low)
-    return g * wrap(np.add(high > low, high >= low, dtype=g.dtype) * 0.5)
+    return times(g, np.add(high > low, high >= low, dtype=g.dtype) * 0.5)
 
 
 @primitive(
-    a=lambda g, a, b: _winners(g, a, b), b=lambda g, a, b: _winners(g, b, a), broadcasts=True
+    a=lambda g, a, b: _winners(g, a, b),
+    b=lambda g, a, b: _winners(g, b, a),
+    broadcasts=True,
+    plain=True,
 )
 def maximum(a: Operand, b: Operand) -> Any:
     """Return the larger of a and b, element by element; NaN wins.
@@ -110,7 +108,10 @@ def maximum(a: Operand, b: Operand) -> Any:
 
 
 @primitive(
-    a=lambda g, a, b: _winners(g, b, a), b=lambda g, a, b: _winners(g, a, b), broadcasts=True
+    a=lambda g, a, b: _winners(g, b, a),
+    b=lambda g, a, b: _winners(g, a, b),
+    broadcasts=True,
+    plain=True,
 )
 def minimum(a: Operand, b: Operand) -> Any:
     """Return the smaller of a and b, element by element; NaN wins.
@@ -165,7 +166,9 @@ def where(condition: Operand, a: Operand, b: Operand) -> Tensor:
     return _where(condition, a, b)
 
 
-@primitive(x=lambda g, x, low, high: _mask(g, _inside(x.data, low, high)))
+@primitive(
+    x=lambda g, x, low, high: times(g, _inside(values(x), low, high).astype(g.dtype)), plain=True
+)
 def _clip(x: Any, low: Any, high: Any) -> Any:
     if low is not None:
         x = np.maximum(x, low)

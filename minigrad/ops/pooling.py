@@ -44,7 +44,9 @@ def _read(x: Any, chosen: Any, geometry: ConvGeometry) -> Any:
     return np.where(index < 0, x.dtype.type(0), values).reshape(chosen.shape)
 
 
-@primitive(x=lambda g, in_shape, axes: spread(g / count(in_shape, axes), in_shape, axes))
+@primitive(
+    x=lambda g, in_shape, axes: spread(g / count(in_shape, axes), in_shape, axes), plain=True
+)
 def _average(x: Any, axes: tuple[int, int], keepdims: bool) -> Any:
     from minigrad.kernels.cpu import means  # imported when it is needed
 

@@ -26,13 +26,15 @@ from minigrad.ops._common import (
     kept_shape,
     normalize_axes,
     normalize_axis,
+    times,
+    values,
 )
 from minigrad.ops.joining import flip
 from minigrad.ops.piecewise import where
 from minigrad.ops.shape import reshape, spread, transpose
 
 
-@primitive(x=lambda g, in_shape, axes: spread(g, in_shape, axes))
+@primitive(x=lambda g, in_shape, axes: spread(g, in_shape, axes), plain=True)
 def _sum(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return x.sum(axes, None, None, keepdims)
 
@@ -55,7 +57,9 @@ def _floating(x: Operand) -> Tensor:
     return tensor if tensor.dtype.kind in "fc" else tensor.astype(config.floatx())
 
 
-@primitive(x=lambda g, in_shape, axes: spread(g / (count(in_shape, axes) or 1), in_shape, axes))
+@primitive(
+    x=lambda g, in_shape, axes: spread(g / (count(in_shape, axes) or 1), in_shape, axes), plain=True
+)
 def _mean(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     number = count(x.shape, axes)
     if not number:
@@ -76,12 +80,13 @@ def mean(x: Operand, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return _mean(x, normalize_axes(axis, x.ndim), flag(keepdims, "keepdims"))
 
 
-def _centred(x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return x - _mean(x, axes, True)
+def _centred(x: Any, axes: tuple[int, ...]) -> Any:
+    return x - x.sum(axis=axes, keepdims=True) / count(x.shape, axes)
 
 
 @primitive(
-    x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes)
+    x=lambda g, x, axes, freedom: spread(g * (2.0 / freedom), x.shape, axes) * _centred(x, axes),
+    plain=True,
 )
 def _var(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: float) -> Any:
     deviation = x - x.sum(axes, None, None, True) / number
@@ -89,7 +94,7 @@ def _var(x: Any, axes: tuple[int, ...], keepdims: bool, number: int, freedom: fl
     return deviation.sum(axes, None, None, keepdims) / freedom
 
 
-def _std_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...], freedom: float) -> Tensor:
+def _std_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...], freedom: float) -> Any:
     # Where all values are equal the slope is 0/0; 0 is the choice that leaves them equal.
     scale = where(wrap(out.data == 0), 0.0, g / (where(wrap(out.data == 0), 1.0, out) * freedom))
     return spread(scale, x.shape, axes) * _centred(x, axes)
@@ -158,19 +163,19 @@ def std(x: Operand, axis: Axis = None, keepdims: bool = False, ddof: float = 0) 
     return _std(x, axes, flag(keepdims, "keepdims"), *_freedom("std", x.shape, axes, ddof))
 
 
-def _extreme_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _extreme_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     """Share the gradient equally among the elements that are the extreme."""
-    hits = x.data == out.data.reshape(kept_shape(x.shape, axes))
+    hits = values(x) == values(out).reshape(kept_shape(x.shape, axes))
     ties = np.maximum(hits.sum(axis=axes, keepdims=True, dtype=g.dtype), 1)
-    return spread(g, x.shape, axes) * wrap(hits / ties)
+    return times(spread(g, x.shape, axes), hits / ties)
 
 
-@primitive(x=_extreme_vjp)
+@primitive(x=_extreme_vjp, plain=True)
 def _max(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return x.max(axes, None, keepdims)
 
 
-@primitive(x=_extreme_vjp)
+@primitive(x=_extreme_vjp, plain=True)
 def _min(x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     return x.min(axes, None, keepdims)
 
@@ -235,7 +240,7 @@ def _others(g: Any, x: Any, axes: tuple[int, ...], wants: Any) -> tuple[Any]:
     return (others * g.reshape(kept_shape(x.shape, axes)),)
 
 
-def _prod_vjp(g: Tensor, x: Tensor, out: Tensor, axes: tuple[int, ...]) -> Tensor:
+def _prod_vjp(g: Any, x: Any, out: Any, axes: tuple[int, ...]) -> Any:
     upstream = spread(g, x.shape, axes)
     if np.all(x.data):
         return upstream * spread(out, x.shape, axes) / x

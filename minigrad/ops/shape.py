@@ -21,7 +21,7 @@ from minigrad.ops._common import (
 )
 
 
-@primitive(x=lambda g, in_shape: _reshape(g, in_shape))
+@primitive(x=lambda g, in_shape: g.reshape(in_shape), plain=True)
 def _reshape(x: Any, shape: Shape) -> Any:
     return x.reshape(shape)
 
@@ -50,7 +50,10 @@ def reshape(x: Operand, shape: Any) -> Tensor:
     return _reshape(x, sizes(shape, minimum=-1))
 
 
-@primitive(x=lambda g, axes: _transpose(g, tuple(sorted(axes, key=axes.__getitem__))))
+@primitive(
+    x=lambda g, axes: g.transpose(tuple(sorted(range(len(axes)), key=axes.__getitem__))),
+    plain=True,
+)
 def _transpose(x: Any, axes: tuple[int, ...]) -> Any:
     return x.transpose(axes)
 
@@ -195,6 +198,10 @@ def expand_dims(x: Operand, axis: Axis) -> Tensor:
 
 @primitive(x=lambda g, in_shape: sum_to(g, in_shape))
 def _broadcast_to(x: Any, shape: Shape) -> Any:
+    return _repeated(x, shape)
+
+
+def _repeated(x: Any, shape: Shape) -> Any:
     steps = _steps(x, shape)
     return np.broadcast_to(x, shape) if steps is None else np.ndarray(shape, x.dtype, x, 0, steps)
 
@@ -271,7 +278,10 @@ def sum_to(x: Operand, shape: Any) -> Tensor:
     return _sum_to(x, shape)
 
 
-def spread(g: Tensor, shape: Shape, axes: tuple[int, ...]) -> Tensor:
-    """Return a reduction's upstream gradient repeated over the axes that were reduced."""
-    kept = kept_shape(shape, axes)
-    return _broadcast_to(g if g.shape == kept else _reshape(g, kept), shape)
+def spread(g: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
+    """Return a reduction's upstream gradient repeated over the axes that were reduced.
+
+    A tensor or, for VJPs that are ``plain``, an array.
+    """
+    g = g.reshape(kept_shape(shape, axes))
+    return _broadcast_to(g, shape) if isinstance(g, Tensor) else _repeated(g, shape)

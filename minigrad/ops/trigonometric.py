@@ -10,10 +10,9 @@ import numpy as np
 
 from minigrad.autograd.primitive import primitive
 from minigrad.ops._common import Operand
-from minigrad.ops.elementwise import sqrt
 
 
-@primitive(x=lambda g, x: g * cos(x))
+@primitive(x=lambda g, x: g * np.cos(x), plain=True)
 def sin(x: Operand) -> Any:
     """Return the sine of x (radians).
 
@@ -26,7 +25,7 @@ def sin(x: Operand) -> Any:
     return np.sin(x)
 
 
-@primitive(x=lambda g, x: -g * sin(x))
+@primitive(x=lambda g, x: -g * np.sin(x), plain=True)
 def cos(x: Operand) -> Any:
     """Return the cosine of x (radians).
 
@@ -52,7 +51,7 @@ def tan(x: Operand) -> Any:
     return np.tan(x)
 
 
-@primitive(x=lambda g, x: g / sqrt(1.0 - x * x))
+@primitive(x=lambda g, x: g / np.sqrt(1.0 - x * x), plain=True)
 def arcsin(x: Operand) -> Any:
     """Return the angle in [-π/2, π/2] whose sine is x.
 
@@ -65,7 +64,7 @@ def arcsin(x: Operand) -> Any:
     return np.arcsin(x)
 
 
-@primitive(x=lambda g, x: -g / sqrt(1.0 - x * x))
+@primitive(x=lambda g, x: -g / np.sqrt(1.0 - x * x), plain=True)
 def arccos(x: Operand) -> Any:
     """Return the angle in [0, π] whose cosine is x.
 
@@ -91,7 +90,7 @@ def arctan(x: Operand) -> Any:
     return np.arctan(x)
 
 
-@primitive(x=lambda g, x: g * cosh(x))
+@primitive(x=lambda g, x: g * np.cosh(x), plain=True)
 def sinh(x: Operand) -> Any:
     """Return the hyperbolic sine of x.
 
@@ -104,7 +103,7 @@ def sinh(x: Operand) -> Any:
     return np.sinh(x)
 
 
-@primitive(x=lambda g, x: g * sinh(x))
+@primitive(x=lambda g, x: g * np.sinh(x), plain=True)
 def cosh(x: Operand) -> Any:
     """Return the hyperbolic cosine of x.
 
@@ -130,7 +129,7 @@ def tanh(x: Operand) -> Any:
     return np.tanh(x)
 
 
-@primitive(x=lambda g, x: g / sqrt(x * x + 1.0))
+@primitive(x=lambda g, x: g / np.sqrt(x * x + 1.0), plain=True)
 def arcsinh(x: Operand) -> Any:
     """Return the number whose hyperbolic sine is x.
 
@@ -143,7 +142,7 @@ def arcsinh(x: Operand) -> Any:
     return np.arcsinh(x)
 
 
-@primitive(x=lambda g, x: g / sqrt(x * x - 1.0))
+@primitive(x=lambda g, x: g / np.sqrt(x * x - 1.0), plain=True)
 def arccosh(x: Operand) -> Any:
     """Return the number >= 0 whose hyperbolic cosine is x.
 
