@@ -15,19 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad._validate import DataFormat
-from minigrad.kernels.cpu.emit import Code, types
 from minigrad.kernels.cpu.jit import DISABLE_JIT, kernel
 from minigrad.kernels.cpu.memory import empty
-from minigrad.kernels.cpu.simd import (
-    Pointer,
-    at,
-    lanes,
-    load_square,
-    operation,
-    pointer,
-    store_tile,
-    transposed,
-)
+from minigrad.kernels.cpu.simd import Pointer, at, lanes, load_square, pointer, store_tile
 
 __all__ = [
     "Array",
@@ -48,8 +38,6 @@ Numbers: TypeAlias = NDArray[np.int64]
 
 MOST_CHUNKS = 64
 MOST_PARTIAL_SUMS = 1 << 20
-SPARSE = 96
-"""Numbers of a part of a square below which they are moved one by one."""
 TRANSPOSE_RUN = 1 << 15
 """Elements of a matrix that one task transposes."""
 
@@ -85,15 +73,13 @@ def _transposed(x: Array, count: int, rows: int, columns: int, out: Array | None
     if rows == 1 or columns == 1:  # in memory, they look the same
         return x if out is None else _copied(x, out)
     y = empty(x.size, x.dtype) if out is None else out.reshape(-1)
-    if DISABLE_JIT:
+    if DISABLE_JIT or x.dtype.kind != "f":  # the latter are positions of maxima
         matrices = x.reshape(count, rows, columns)
         y.reshape(count, columns, rows)[...] = matrices.transpose(0, 2, 1)
         return y
-    number = np.float32 if x.itemsize == 4 else np.float64  # bits are moved, also of integers
-    result, y = y, y.view(number)
-    x, sizes = flat(x).view(number), _transpose_sizes(count, rows, columns)
+    x, sizes = flat(x), _transpose_sizes(count, rows, columns)
     _transpose_run(count * int(sizes[2]), 4 * x.size, x, x, x, x, y, y, y, sizes)
-    return result
+    return y
 
 
 @lru_cache(maxsize=1024)
@@ -133,51 +119,15 @@ def _transpose_block(
     x: Pointer, y: Pointer, rows: int, columns: int, row: int, column: int, end: int
 ) -> None:
     """Transpose some columns of as many rows as a vector has lanes."""
-    one, high = lanes(x), min(lanes(x), rows - row)
-    while column < end:
-        wide = min(one, end - column)
-        if high == one and wide == one:
+    one = lanes(x)
+    if row + one <= rows:
+        while column + one <= end:
             square = load_square(x, row * columns + column, columns)
             store_tile(square, y, column * rows + row, rows, None)
-        elif high * wide < SPARSE:
-            for c in range(column, column + wide):
-                for r in range(row, row + high):
-                    y[c * rows + r] = x[r * columns + c]
-        else:
-            _transpose_part(x, row * columns + column, columns, high, y, column * rows + row, rows,
-                            wide)  # fmt: skip
-        column += one
-
-
-@operation
-def _transpose_part(
-    typing: Any, x: Any, i: Any, step: Any, high: Any, y: Any, j: Any, hop: Any, wide: Any
-) -> Any:
-    """Transpose a part of a square, of `high` rows of `wide` numbers, both at least 1.
-
-    Rows start at x[i + r * step], columns go to y[j + c * hop]. Rows that do not exist are those of
-    the first row again; columns that do not exist go to the first one's place, before it does.
-    """
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, start, x_step, rows, target, place, y_step, columns = arguments
-        code = Code(context, builder, x.dtype, columns)
-        out = Code(context, builder, x.dtype, rows)
-
-        def step_of(number: int, count: Any, step: Any) -> Any:
-            exists = builder.icmp_signed("<", code.constant(number), count)
-            return builder.select(exists, step, code.constant(0))
-
-        vectors = [
-            code.load(source, code.offset(start, (r, step_of(r, rows, x_step))), 0)
-            for r in range(code.lanes)
-        ]
-        for c, vector in reversed(list(enumerate(transposed(builder, vectors)))):
-            out.store(target, out.offset(place, (c, step_of(c, columns, y_step))), 0, vector)
-        return context.get_dummy_value()
-
-    integer = types.intp
-    return types.void(x, integer, integer, integer, y, integer, integer, integer), generate
+            column += one
+    for c in range(column, end):
+        for r in range(row, min(rows, row + one)):
+            y[c * rows + r] = x[r * columns + c]
 
 
 def read_only(x: Array) -> Array:

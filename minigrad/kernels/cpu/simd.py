@@ -48,7 +48,6 @@ __all__ = [
     "store_tile",
     "stream_tile",
     "streams",
-    "transposed",
     "zero_tile",
 ]
 
@@ -376,23 +375,18 @@ def load_square(typing: Any, source: Any, i: Any, step: Any) -> Any:
         data, start, stride = arguments
         code = Code(context, builder, source.dtype)
         rows = [code.load(data, code.offset(start, (r, stride)), 0) for r in range(count)]
-        return code.pack(transposed(builder, rows))
+        integers = ir.VectorType(ir.IntType(32), count)
+        half = 1
+        while half < count:
+            # Exchange the off-diagonal quarters of all blocks of 2 * half rows and columns.
+            low = [i if i % (2 * half) < half else i + count - half for i in range(count)]
+            high = [i + half if i % (2 * half) < half else i + count for i in range(count)]
+            for r in range(count):
+                if r % (2 * half) < half:
+                    a, b = rows[r], rows[r + half]
+                    rows[r] = builder.shuffle_vector(a, b, ir.Constant(integers, low))
+                    rows[r + half] = builder.shuffle_vector(a, b, ir.Constant(integers, high))
+            half *= 2
+        return code.pack(rows)
 
     return result(source, types.intp, types.intp), generate
-
-
-def transposed(builder: Any, rows: list[Any]) -> list[Any]:
-    """Write the code that makes columns of a square's rows."""
-    rows, count, half = list(rows), len(rows), 1
-    integers = ir.VectorType(ir.IntType(32), count)
-    while half < count:
-        # Exchange the off-diagonal quarters of all blocks of 2 * half rows and columns.
-        low = [i if i % (2 * half) < half else i + count - half for i in range(count)]
-        high = [i + half if i % (2 * half) < half else i + count for i in range(count)]
-        for r in range(count):
-            if r % (2 * half) < half:
-                a, b = rows[r], rows[r + half]
-                rows[r] = builder.shuffle_vector(a, b, ir.Constant(integers, low))
-                rows[r + half] = builder.shuffle_vector(a, b, ir.Constant(integers, high))
-        half *= 2
-    return rows
