@@ -36,7 +36,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, ParamSpec
 
 import numpy as np
@@ -46,51 +46,39 @@ from minigrad.autograd.graph import Leaf, Node
 from minigrad.autograd.tensor import Tensor, wrap
 
 P = ParamSpec("P")
-Caller = Callable[[Node, Any, Any], Any]
+Getter = Callable[[Node, Any, Any], Any]
 
-# How a VJP gets what it asks for by name, as source code. `which` is the position of the argument
-# that the VJP is for, or, for a fused backward, which arguments want a gradient.
-_WORDS = {
-    "g": "g",
-    "out": "node.out",
-    "in_shape": "node.parents[which].shape",
-    "index": "which",
-    "saved": "node.params['saved']",
-    "wants": "which",
-    "spare": "spare(g)",
+# How a VJP gets what it asks for by name: arrays and options. The last argument is the position of
+# the argument that the VJP is for, or, for a fused backward, which arguments want a gradient.
+_GETTERS: dict[str, Getter] = {
+    "g": lambda node, g, position: g,
+    "out": lambda node, g, position: node.out,
+    "in_shape": lambda node, g, position: node.parents[position].shape,  # type: ignore[union-attr]
+    "index": lambda node, g, position: position,
+    "saved": lambda node, g, position: node.params["saved"],
+    "wants": lambda node, g, wants: wants,
+    "spare": lambda node, g, wants: graph.spare(g),
 }
 
 
 class _Vjp:
-    """One derivative: a function, and the names of what it needs.
-
-    How to call it follows from the names. That is written as one line of code, for each backward
-    pass runs it: calling a function for each name would take several times as long.
-    """
+    """One derivative: a function, the names of what it needs, and how to get that."""
 
     def __init__(self, function: Callable[..., Any], op: Primitive) -> None:
         self.function = function
         self.needs = tuple(inspect.signature(function).parameters)
-        self._op = op
-        self._arrays = [_WORDS.get(name) or op.source(name) for name in self.needs]
+        self._arrays = [_GETTERS.get(name) or op.getter(name) for name in self.needs]
+        self._tensors = [
+            op.restored(name, get) for name, get in zip(self.needs, self._arrays, strict=True)
+        ]
 
-    @functools.cached_property
-    def on_arrays(self) -> Caller:
-        """Return what the function makes of arrays: ``on_arrays(node, g, which)``."""
-        return self._caller(self._arrays)
+    def on_arrays(self, node: Node, gradient: Any, which: Any) -> Any:
+        """Return what the function makes of arrays."""
+        return self.function(*[get(node, gradient, which) for get in self._arrays])
 
-    @functools.cached_property
-    def on_tensors(self) -> Caller:
+    def on_tensors(self, node: Node, gradient: Tensor, position: int) -> Any:
         """Return what the function makes of tensors: the arrays with their history."""
-        return self._caller(map(self._op.restored, self.needs, self._arrays))
-
-    def _caller(self, arguments: Iterable[str]) -> Caller:
-        names = {
-            **{"function": self.function, "defaults": self._op.defaults},
-            **{"restore": _restore, "spare": graph.spare},
-        }
-        caller: Caller = eval(f"lambda node, g, which: function({', '.join(arguments)})", names)
-        return caller
+        return self.function(*[get(node, gradient, position) for get in self._tensors])
 
 
 class Primitive:
@@ -118,7 +106,7 @@ class Primitive:
         self.positions = {name: i for i, name in enumerate(self.names)}
         if unknown := set(vjps) - set(self.names):
             raise TypeError(f"{self.name}: derivatives for unknown arguments {sorted(unknown)}.")
-        if taken := set(self.names) & set(_WORDS):
+        if taken := set(self.names) & set(_GETTERS):
             raise TypeError(f"{self.name}: arguments may not be called {sorted(taken)}.")
         self._differentiable = set(vjps)
         self.vjps = {name: _Vjp(function, self) for name, function in vjps.items()}
@@ -128,32 +116,48 @@ class Primitive:
         self._overwrites = self.fused is not None and "spare" in self.fused.needs
         self._kept: dict[int, tuple[tuple[bool, ...], bool]] = {}
 
-    def source(self, name: str) -> str:
-        """Return code for the array, or the option, that was given for ``name``."""
+    def getter(self, name: str) -> Getter:
+        """Return how a VJP gets the array, or the option, that was given for ``name``."""
         if name not in self.positions:
             raise TypeError(
                 f"{self.name}: a derivative asks for '{name}', which is neither an argument nor "
-                f"one of {', '.join(_WORDS)}."
+                f"one of {', '.join(_GETTERS)}."
             )
         place = self.positions[name]
         if self.variadic and place == 0:
-            return "node.args"
-        option = f"node.params[{name!r}]"
-        if name in self.defaults:
-            option = f"node.params.get({name!r}, defaults[{name!r}])"
-        return option if self.variadic else _given(place, f"node.args[{place}]", option)
+            return lambda node, g, position: node.args
+        if not self.defaults and set(self.names) == self._differentiable:  # all are always given
+            return lambda node, g, position: node.args[place]
+        in_order = not self.variadic
 
-    def restored(self, name: str, source: str) -> str:
-        """Return code for the tensor for ``name``, if its value is an array."""
+        def get(node: Node, g: Any, position: Any) -> Any:
+            if in_order and place < len(node.args):
+                return node.args[place]
+            return node.params[name] if name in node.params else self.defaults[name]
+
+        return get
+
+    def restored(self, name: str, get: Getter) -> Getter:
+        """Return how a VJP gets the tensor for ``name``, if its value is an array."""
         if name == "out":
-            return "restore(node.out, node)"
+            return lambda node, g, position: _restore(node.out, node)
         place = self.positions.get(name)
-        if place is None or (self.variadic and place):
-            return source
+        if place is None:
+            return get
+        if self.variadic and place == 0:
+            return lambda node, g, position: tuple(map(_restore, node.args, node.parents))
         if self.variadic:
-            return "tuple(map(restore, node.args, node.parents))"
-        parent = f"node.parents[{place}]" if name in self._differentiable else None
-        return _given(place, f"restore(node.args[{place}], {parent})", source)
+            return get
+
+        tracked = name in self._differentiable
+
+        def restore(node: Node, g: Any, position: Any) -> Any:
+            value = get(node, g, position)
+            if place >= len(node.args):  # an option given by keyword
+                return value
+            return _restore(value, node.parents[place] if tracked else None)
+
+        return restore
 
     def kept(self, mask: int, count: int) -> tuple[tuple[bool, ...], bool]:
         """Return what the tape keeps if the arguments in ``mask`` are tracked.
@@ -235,11 +239,6 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.names)})>"
-
-
-def _given(place: int, positional: str, option: str) -> str:
-    """Return code for an argument that was given by its position, or as an option."""
-    return f"({positional} if len(node.args) > {place} else {option})"
 
 
 def _handed_over(array: Any) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad._brief import brief
+from minigrad._validate import integer
 
 __all__ = ["Batches"]
 
@@ -56,14 +56,9 @@ class Batches:
             raise TypeError(
                 f"A dataset needs len() and []. Received: dataset of type {type(dataset).__name__}"
             )
-        number = isinstance(batch_size, (int, np.integer)) and not isinstance(batch_size, bool)
-        if not number or batch_size < 1:
-            raise ValueError(
-                f"batch_size must be an integer >= 1. Received: batch_size={brief(batch_size)}"
-            )
         if random.check_seed(seed) is None:
             raise ValueError("The seed must be an integer >= 0. Received: seed=None")
-        self.dataset, self.batch_size = dataset, int(batch_size)
+        self.dataset, self.batch_size = dataset, integer(batch_size, "batch_size")
         self.shuffle, self.seed = bool(shuffle), int(seed)
         self.set_epoch(0)
 

@@ -1,4 +1,4 @@
-"""The public functions of full convolution: checks, then a backend, as in `kernels.dispatch`.
+"""The public functions of full convolution: checks, errors and backends as in `kernels.dispatch`.
 
 With `groups`, channels and filters are cut into as many parts, and each part of the filters sees
 its part of the channels only. Shapes are those of channels_last arrays; with channels_first in the
@@ -47,13 +47,6 @@ def conv2d_forward(
     -------
     ndarray, (N, H', W', F)
 
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit the geometry.
-    TypeError
-        When the dtypes differ or are not supported.
-
     Examples
     --------
     >>> import numpy as np
@@ -87,11 +80,6 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     Returns
     -------
     ndarray, (N, H, W, C)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `conv2d_forward`.
     """
     function = lookup("conv2d_input_grad", dy, kernel)
     _check_kernel(kernel, geometry, groups, None)
@@ -113,11 +101,6 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int 
     Returns
     -------
     ndarray, (kh, kw, C / groups, F)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `conv2d_forward`.
     """
     function = lookup("conv2d_kernel_grad", x, dy)
     batch, channels, _ = check_input(x.shape, geometry)

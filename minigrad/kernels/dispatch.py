@@ -1,7 +1,8 @@
 """The kernels' public functions: they check, then pass on to a backend.
 
-They check what a compiled kernel could not survive (shapes, dtypes), make arrays C-contiguous, and
-look the backend's function up.
+They check what a compiled kernel could not survive, make arrays C-contiguous, and look the
+backend's function up. All raise ValueError when shapes do not fit, and TypeError when dtypes differ
+or are not supported.
 
 Shapes below are those of channels_last arrays; with channels_first in the geometry (or the
 `data_format` argument) images are (N, C, H, W). Kernels have Keras' shapes in either case.
@@ -64,13 +65,6 @@ def depthwise_forward(x: Array, kernel: Array, geometry: ConvGeometry) -> Array:
     ndarray, (N, H', W', C M)
         Channel c M + m holds input channel c seen through its m-th kernel.
 
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit the geometry.
-    TypeError
-        When the dtypes differ or are not supported.
-
     Examples
     --------
     >>> import numpy as np
@@ -100,11 +94,6 @@ def depthwise_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry) -> Ar
     Returns
     -------
     ndarray, (N, H, W, C)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `depthwise_forward`.
     """
     function = lookup("depthwise_input_grad", dy, kernel)
     check_kernel(kernel.shape, geometry, None)
@@ -127,11 +116,6 @@ def depthwise_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, multiplie
     Returns
     -------
     ndarray, (kh, kw, C, M)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `depthwise_forward`.
     """
     function = lookup("depthwise_kernel_grad", x, dy)
     batch, channels, _ = check_input(x.shape, geometry)
@@ -157,13 +141,6 @@ def pointwise_forward(
     Returns
     -------
     ndarray, (N, H, W, F)
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit.
-    TypeError
-        When the dtypes differ or are not supported.
 
     Examples
     --------
@@ -194,11 +171,6 @@ def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> A
     Returns
     -------
     ndarray, (N, H, W, K)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `pointwise_forward`.
     """
     function = lookup("pointwise_input_grad", dy, kernel)
     check_pointwise(kernel.shape, None, None)
@@ -219,11 +191,6 @@ def pointwise_kernel_grad(x: Array, dy: Array, data_format: DataFormat) -> Array
     Returns
     -------
     ndarray, (1, 1, K, F)
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `pointwise_forward`.
     """
     function = lookup("pointwise_kernel_grad", x, dy)
     images, gradients = split_shape(x.shape, data_format), split_shape(dy.shape, data_format)
@@ -244,13 +211,6 @@ def bias_grad(dy: Array, data_format: DataFormat) -> Array:
     -------
     ndarray, (F,)
         The sum over all axes but the channels.
-
-    Raises
-    ------
-    ValueError
-        When dy has not four axes.
-    TypeError
-        When the dtype is not supported.
     """
     function = lookup("bias_grad", dy)
     split_shape(dy.shape, data_format)
@@ -285,13 +245,6 @@ def separable_forward(
     Returns
     -------
     ndarray, (N, H', W', F)
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit.
-    TypeError
-        When the dtypes differ or are not supported.
     """
     function = lookup("separable_forward", x, depthwise_kernel, pointwise_kernel, bias)
     check_separable(
@@ -350,11 +303,6 @@ def separable_backward(
     dx, d_depthwise_kernel, d_pointwise_kernel : ndarray
         With the shapes of what they are the gradients of; dx is None where it is not wanted.
     d_bias : ndarray (F,), or None
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `separable_forward`.
     """
     function = lookup("separable_backward", x, depthwise_kernel, pointwise_kernel, dy, relu)
     check_separable(

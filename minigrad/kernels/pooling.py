@@ -1,4 +1,4 @@
-"""The public functions of max pooling: checks, then a backend, as in `kernels.dispatch`."""
+"""The public functions of max pooling: checks, errors and backends as in `kernels.dispatch`."""
 
 from __future__ import annotations
 
@@ -34,13 +34,6 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
         Position row * W + column of the winner in its image. -1 where a window lies outside the
         image altogether (possible with explicit pads or dilation only); y is then -inf.
 
-    Raises
-    ------
-    ValueError
-        When the shape does not fit the geometry.
-    TypeError
-        When the dtype is not supported.
-
     Examples
     --------
     >>> import numpy as np
@@ -71,13 +64,6 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     Returns
     -------
     ndarray, (N, H, W, C)
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not fit the geometry.
-    TypeError
-        When a dtype is not supported.
     """
     function = lookup("max_pool_backward", dy)
     if argmax.dtype not in (np.int32, np.int64):

@@ -6,14 +6,13 @@ from typing import Any, ClassVar
 
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import resolve
-from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
 
 __all__ = ["Activation"]
 
 
-class Activation(Layer):
+class Activation(SameShape):
     """Apply an activation function.
 
     Parameters
@@ -27,8 +26,6 @@ class Activation(Layer):
     ------
     ValueError
         For an unknown name.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -49,16 +46,11 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         resolve(self, activation=activation)
         super().__init__(**kwargs)
-        self.input_spec = InputSpec()
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return ``activation(inputs)``."""
         result: Tensor = self.activation(inputs)
         return result
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        return to_shape(input_shape)
 
 
 register(Activation)

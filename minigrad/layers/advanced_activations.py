@@ -9,26 +9,14 @@ import numpy as np
 from minigrad import _validate, activations
 from minigrad._brief import brief
 from minigrad.autograd import Tensor
-from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
+from minigrad.layers.shapes import InputSpec, Shape
 
 __all__ = ["ELU", "LeakyReLU", "Softmax"]
 
 
-class _Elementwise(Layer):
-    """A layer whose output has the shape of its input."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.input_spec = InputSpec()
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        return to_shape(input_shape)
-
-
-class LeakyReLU(_Elementwise):
+class LeakyReLU(SameShape):
     """``x`` where it is positive, ``alpha * x`` elsewhere.
 
     Parameters
@@ -43,8 +31,6 @@ class LeakyReLU(_Elementwise):
     ------
     ValueError
         For a slope that is negative or no number.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -69,7 +55,7 @@ class LeakyReLU(_Elementwise):
         return activations.leaky_relu(inputs, self.alpha)
 
 
-class ELU(_Elementwise):
+class ELU(SameShape):
     """``x`` where it is positive, ``alpha * (exp(x) - 1)`` elsewhere.
 
     Parameters
@@ -83,8 +69,6 @@ class ELU(_Elementwise):
     ------
     ValueError
         For an alpha that is no number.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -109,7 +93,7 @@ class ELU(_Elementwise):
         return activations.elu(inputs, self.alpha)
 
 
-class Softmax(_Elementwise):
+class Softmax(SameShape):
     """Positive numbers whose sum along an axis is 1.
 
     Parameters
@@ -159,8 +143,7 @@ class Softmax(_Elementwise):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the input, if it has the axis."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
+        shape = super().compute_output_shape(input_shape)
         for axis in self.axis if isinstance(self.axis, list) else [self.axis]:
             if not -len(shape) <= axis < len(shape):
                 raise ValueError(

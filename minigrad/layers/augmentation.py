@@ -10,9 +10,9 @@ from minigrad import config, ops, random
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
-from minigrad.layers.base import Layer
 from minigrad.layers.images import image_size
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
+from minigrad.layers.shapes import InputSpec
 
 __all__ = ["FILL_MODES", "Augmentation", "Resampling", "bounds", "choice"]
 
@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 FILL_MODES = ("reflect", "constant", "nearest", "wrap")
 
 
-class Augmentation(Layer):
+class Augmentation(SameShape):
     """A layer that changes images at random in training, and does nothing in inference.
 
     Parameters
@@ -49,12 +49,6 @@ class Augmentation(Layer):
 
     def _change(self, inputs: Tensor, generator: np.random.Generator) -> Tensor:
         raise NotImplementedError
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
-        return shape
 
 
 class Resampling(Augmentation):

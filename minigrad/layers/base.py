@@ -76,7 +76,8 @@ class Layer(Weights):
     Raises
     ------
     TypeError
-        For other keyword arguments, a name that is not a string, and values of a wrong type.
+        For other keyword arguments, a name that is not a string, values of a wrong type, and
+        integer inputs of a call.
     ValueError
         For a dtype or a shape that is none.
 

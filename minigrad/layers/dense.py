@@ -46,8 +46,6 @@ class Dense(Layer):
     ValueError
         In the constructor for arguments out of their range; later if the input has fewer than two
         axes or another last axis than the layer was built for.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

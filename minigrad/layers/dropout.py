@@ -10,15 +10,15 @@ from minigrad import config, random
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
-from minigrad.layers.base import Layer
 from minigrad.layers.images import image_shape
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
+from minigrad.layers.shapes import InputSpec, to_shape
 
 __all__ = ["Dropout", "SpatialDropout2D"]
 
 
-class Dropout(Layer):
+class Dropout(SameShape):
     """Set a random fraction of the input to 0 in training; do nothing in inference.
 
     What is kept is divided by ``1 - rate``, so that sums keep their expected values.
@@ -40,8 +40,6 @@ class Dropout(Layer):
     ------
     ValueError
         If an argument is out of its range, or `noise_shape` does not fit the input.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -74,7 +72,6 @@ class Dropout(Layer):
         self.seed = random.check_seed(seed)
         self._generator = None if seed is None else random.generator(seed)
         super().__init__(**kwargs)
-        self.input_spec = InputSpec()
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, with some of them dropped in training."""
@@ -100,12 +97,6 @@ class Dropout(Layer):
             f"noise_shape must have one size per axis of the input: 1, None or the size itself. "
             f"Received: noise_shape={self.noise_shape}, input_shape={shape}"
         )
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
-        return shape
 
 
 class SpatialDropout2D(Dropout):

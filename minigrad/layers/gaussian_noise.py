@@ -10,14 +10,13 @@ from minigrad import random
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
 from minigrad.kernels.devices import to_device
-from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
 
 __all__ = ["GaussianNoise"]
 
 
-class GaussianNoise(Layer):
+class GaussianNoise(SameShape):
     """Add normally distributed noise in training; do nothing in inference.
 
     Parameters
@@ -59,7 +58,6 @@ class GaussianNoise(Layer):
         self.seed = random.check_seed(seed)
         self._generator = None if seed is None else random.generator(seed)
         super().__init__(**kwargs)
-        self.input_spec = InputSpec()
 
     def call(self, inputs: Tensor, training: bool = False) -> Tensor:
         """Return the inputs, with noise in training."""
@@ -68,12 +66,6 @@ class GaussianNoise(Layer):
         generator = random.generator() if self._generator is None else self._generator
         noise = generator.normal(0.0, self.stddev, inputs.shape).astype(inputs.dtype)
         return inputs + wrap(to_device(noise, inputs.device))
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
-        return shape
 
 
 register(GaussianNoise)

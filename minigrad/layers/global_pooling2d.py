@@ -61,8 +61,6 @@ class GlobalAveragePooling2D(_GlobalPooling2D):
     ------
     ValueError
         For another data format, inputs that have not 4 axes, and images without pixels.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -90,8 +90,6 @@ class Add(_Elementwise):
     ------
     ValueError
         If it is called on fewer than two tensors, or their shapes do not fit.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -70,8 +70,6 @@ class MaxPooling2D(_Pooling2D):
     ValueError
         In the constructor for arguments out of their range; later for inputs that have not 4 axes
         and images that are smaller than the window.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -10,14 +10,15 @@ from minigrad import activations, ops
 from minigrad._brief import brief
 from minigrad.autograd import Tensor
 from minigrad.layers.arguments import resolve
-from minigrad.layers.base import Layer, Parameter
+from minigrad.layers.base import Parameter
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, known, to_shape
+from minigrad.layers.same_shape import SameShape
+from minigrad.layers.shapes import InputSpec, Shape, known
 
 __all__ = ["PReLU"]
 
 
-class PReLU(Layer):
+class PReLU(SameShape):
     """``x`` where it is positive, ``alpha * x`` elsewhere, with a learned alpha for each place.
 
     Parameters
@@ -39,8 +40,6 @@ class PReLU(Layer):
     ------
     ValueError
         For shared axes that are no axes of an example, and inputs of another size than before.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -115,8 +114,7 @@ class PReLU(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Shape:
         """Return the shape of the input."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
+        shape = super().compute_output_shape(input_shape)
         if any(axis >= len(shape) for axis in self.shared_axes or []):
             raise ValueError(
                 f"shared_axes of layer {self.name!r} must be axes of its input. "

@@ -10,14 +10,13 @@ import numpy as np
 from minigrad import activations
 from minigrad._brief import brief
 from minigrad.autograd import Tensor
-from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
 
 __all__ = ["ReLU"]
 
 
-class ReLU(Layer):
+class ReLU(SameShape):
     """The rectifier: ``max(x, 0)``, unless told otherwise.
 
     In general ``min(x, max_value)`` where x is above the threshold, and
@@ -38,8 +37,6 @@ class ReLU(Layer):
     ------
     ValueError
         For arguments that are negative or no numbers.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----
@@ -67,15 +64,10 @@ class ReLU(Layer):
         self.negative_slope = _not_negative(negative_slope, "negative_slope")
         self.threshold = _not_negative(threshold, "threshold")
         super().__init__(**kwargs)
-        self.input_spec = InputSpec()
 
     def call(self, inputs: Tensor) -> Tensor:
         """Return the rectified inputs."""
         return activations.relu(inputs, self.negative_slope, self.max_value, self.threshold)
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        return to_shape(input_shape)
 
 
 def _not_negative(value: Any, name: str) -> float:

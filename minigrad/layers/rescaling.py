@@ -9,14 +9,14 @@ import numpy as np
 from minigrad import ops
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, wrap
-from minigrad.layers.base import Layer
 from minigrad.layers.registry import register
-from minigrad.layers.shapes import InputSpec, Shape, to_shape
+from minigrad.layers.same_shape import SameShape
+from minigrad.layers.shapes import InputSpec
 
 __all__ = ["Rescaling"]
 
 
-class Rescaling(Layer):
+class Rescaling(SameShape):
     """Return ``inputs * scale + offset``.
 
     Parameters
@@ -70,12 +70,6 @@ class Rescaling(Layer):
         )
         outputs: Tensor = x * scale + offset
         return outputs
-
-    def compute_output_shape(self, input_shape: Any) -> Shape:
-        """Return the shape of the input."""
-        shape = to_shape(input_shape)
-        self._check_input_shape(shape)
-        return shape
 
 
 def _numbers(value: Any, name: str) -> float | tuple[float, ...]:

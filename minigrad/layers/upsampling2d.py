@@ -33,8 +33,6 @@ class UpSampling2D(Layer):
     ------
     ValueError
         In the constructor for arguments out of their range; later for inputs that have not 4 axes.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -31,8 +31,6 @@ class ZeroPadding2D(Layer):
     ------
     ValueError
         In the constructor for other paddings; later for inputs that have not 4 axes.
-    TypeError
-        For unknown keyword arguments and integer inputs.
 
     Notes
     -----

@@ -6,7 +6,7 @@ import pytest
 
 from minigrad import kernels
 from minigrad.kernels import conv_geometry, use_backend
-from minigrad.kernels.cpu import jit
+from minigrad.kernels.cpu import jit, plan
 
 THREADS = numba.config.NUMBA_NUM_THREADS
 SHAPES = [  # batch, size, channels, multiplier, filters, kernel, strides, dilation
@@ -123,3 +123,13 @@ def test_max_pool_ties_nan_and_padding(backend):
     assert y.tolist() == [[-inf, 7]]
     assert argmax.tolist() == [[-1, 0]]
     assert dx.tolist() == [[1]]
+
+
+def test_gradients_that_go_past_the_caches_are_the_same(monkeypatch):
+    shape = (8, (32, 33), 64, 1, 16, (3, 3), (2, 1), (1, 1))
+    expected = [result.tobytes() for result in results(shape, np.float32)]
+    monkeypatch.setattr(plan, "LARGE_OUTPUT", 0)
+    plan.backward_plan.cache_clear()
+    plan.separable_plan.cache_clear()
+    assert [result.tobytes() for result in results(shape, np.float32)] == expected
+    plan.backward_plan.cache_clear()

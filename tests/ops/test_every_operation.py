@@ -15,6 +15,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.gradcheck import gradcheck, gradgradcheck
 
 NOT_DIFFERENTIABLE = {
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
@@ -270,22 +271,6 @@ def leaves(arrays: list[np.ndarray]) -> list[mg.Tensor]:
     return [mg.tensor(array, requires_grad=True) for array in arrays]
 
 
-def slopes(function: Callable[..., float], arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """Return the gradients of a function to a number, by five-point differences."""
-    step, results = 1e-3, []
-    for array in arrays:
-        result = np.zeros_like(array)
-        for place in np.ndindex(array.shape):
-            value, before = 0.0, array[place]
-            for times, weight in [(1, 8), (-1, -8), (2, -1), (-2, 1)]:
-                array[place] = before + times * step
-                value += weight * function(*arrays)
-            array[place] = before
-            result[place] = value / (12 * step)
-        results.append(result)
-    return results
-
-
 def upstream(case: Case, dtype: str = "float64") -> np.ndarray:
     shape = case.function(*map(mg.tensor, case.arrays())).shape
     return np.random.default_rng(7).uniform(-1, 1, shape).astype(dtype)
@@ -299,39 +284,24 @@ def assert_close(found: Any, expected: list[np.ndarray], tolerance: float = 2e-8
         np.testing.assert_allclose(one.numpy(), other, rtol=0, atol=tolerance * scale)
 
 
+@pytest.mark.parametrize("mode", ["full", "fast"])
 @every
-def test_first_derivative(case: Case) -> None:
-    arrays, g = case.arrays(), upstream(case)
-    inputs = leaves(arrays)
-    case.function(*inputs).backward(g)
-
-    def value(*xs: np.ndarray) -> float:
-        with mg.no_grad():
-            return float((case.function(*map(mg.tensor, xs)).numpy() * g).sum())
-
-    assert_close([x.grad for x in inputs], slopes(value, arrays))
+def test_first_derivative(case: Case, mode: Any) -> None:
+    report = gradcheck(case.function, case.arrays(), mode=mode)
+    assert report, report
+    assert all(check.verdict == "pass" for check in report.inputs), report
 
 
 @every
 def test_second_derivative(case: Case) -> None:
-    """Differentiate <gradient, random> for the inputs and for the upstream gradient."""
-    arrays = [*case.arrays(), upstream(case)]
-    rng = np.random.default_rng(3)
-    directions = [rng.uniform(-1, 1, array.shape) for array in arrays[:-1]]
+    report = gradgradcheck(case.function, case.arrays())
+    assert report, report
 
-    *inputs, g = leaves(arrays)
-    first = mg.grad(case.function(*inputs), inputs, g, create_graph=True)
-    total = sum((part * d).sum() for part, d in zip(first, directions, strict=True))
-    found = mg.grad(total, [*inputs, g])
 
-    def value(*xs: np.ndarray) -> float:
-        *tensors, up = leaves(list(xs))
-        parts = mg.grad(case.function(*tensors), tensors, up)
-        return float(
-            sum((part.numpy() * d).sum() for part, d in zip(parts, directions, strict=True))
-        )
-
-    assert_close(found, slopes(value, arrays))
+@every
+def test_first_derivative_in_float32(case: Case) -> None:
+    report = gradcheck(case.function, case.arrays("float32"), mode="fast")
+    assert report, report
 
 
 @every

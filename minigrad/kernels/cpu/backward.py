@@ -31,7 +31,7 @@ from minigrad.kernels.cpu.gemm import (
     multiply,
     pack_panel,
 )
-from minigrad.kernels.cpu.input_rows import add_both_grads_row
+from minigrad.kernels.cpu.input_rows import HEAD, add_both_grads_row
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import (
     Array,
@@ -49,7 +49,7 @@ from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import convolve_row, quotient_up, repeat_kernel
 from minigrad.kernels.cpu.runs import repeated
 from minigrad.kernels.cpu.separable import planes_first
-from minigrad.kernels.cpu.simd import Pointer, at, keep, lanes, pointer
+from minigrad.kernels.cpu.simd import Pointer, at, drain, keep, lanes, pointer, streams
 from minigrad.kernels.cpu.windows import (
     add_kernel_grad_of_few_channels,
     all_finite,
@@ -144,13 +144,13 @@ def _pack_transposed(
     kernels: Array, _v: Array, _w: Array, sizes: Numbers,
 ) -> None:  # fmt: skip
     """Pack one panel of the transposed pointwise kernel, and repeat the depthwise one."""
-    channels, multiplier, filters = sizes[12], sizes[13], sizes[14]
+    channels, multiplier, filters, panels_at = sizes[12:16]
     if panel == 0:
         taps = multiplier * sizes[4] * sizes[5]
         repeat_kernel(pointer(depthwise), taps, channels, pointer(kernels))
     pack_panel(
         pointer(pointwise), 1, filters, filters, channels * multiplier, panel,
-        at(pointer(kernels), sizes[26]),
+        at(pointer(kernels), panels_at),
     )  # fmt: skip
 
 
@@ -162,8 +162,8 @@ def _backward_task(
     """Compute all gradients of a block of channels, over a chunk of the images' rows."""
     height, width, out_height, out_width = sizes[0], sizes[1], sizes[2], sizes[3]
     taps, sh, dh, top = sizes[4] * sizes[5], sizes[6], sizes[8], sizes[10]
-    all_channels, multiplier, filters, images = sizes[12], sizes[13], sizes[14], sizes[22]
-    step, chunks, blocks, dy_row = sizes[16], sizes[17], sizes[18], sizes[19]
+    all_channels, multiplier, filters, panels_at, images, step, chunks, blocks = sizes[12:20]
+    dy_row, relu_kind, begins, large = sizes[20:24]
     chunk, block, panel = number // blocks, number % blocks, 2 * lanes(pointer(x))
     parts = (all_channels + panel - 1) // panel
     c0 = block * parts // blocks * panel
@@ -176,7 +176,7 @@ def _backward_task(
     d_kernel, d_rows = at(d_bias, filters), at(target, c0 * filters)
     hop = (lanes(pointer(x)) if few else 1) * all_channels  # from tap to tap
     across = block_of(pointer(x), channels) if few else channels
-    if sizes[23] == 1:
+    if begins:
         clear(d_rows, 1, features * filters, 0)
         if c0 == 0:
             clear(d_bias, 1, filters, 0)
@@ -196,11 +196,12 @@ def _backward_task(
     zeros, short = np.zeros(features, x.dtype), np.zeros(filters, x.dtype)
     t = np.empty(step * out_width * features, x.dtype)
     scratch = np.empty((step + room) * out_width * features, x.dtype)
-    copied = sizes[25] != 0 or dy_row > filters
+    copied = relu_kind != 0 or dy_row > filters
     passed = np.empty(step * out_width * dy_row if copied else 0, x.dtype)
     side = np.empty((width + sizes[7]) * (all_channels if few else channels), x.dtype)
-    table = np.empty(3 * multiplier * taps, np.int64)
-    panels = at(pointer(kernels), sizes[26] + c0 * filters)
+    table = np.empty(HEAD + 3 * multiplier * taps, np.int64)
+    stream = large != 0 and len(dx) > 0 and streams(at(pointer(dx), c0), all_channels)
+    panels = at(pointer(kernels), panels_at + c0 * filters)
     # Rows of the features and of the input, counted through all images.
     first, last = chunk * images * out_height // chunks, (chunk + 1) * images * out_height // chunks
     row = first // out_height * height + first % out_height * height // out_height
@@ -244,6 +245,17 @@ def _backward_task(
             at(dt, (start - held) * line), features, False, False,
             at(pointer(dy), after * out_width * filters), size,
         )  # fmt: skip
+        complete = row  # no later row of the features sees the input's rows up to here
+        while (
+            complete < rows_end
+            and _seen(complete, height, out_height, sh, dh, top, sizes[4], True) < stop
+        ):
+            complete += 1
+        if not few and len(dx) > 0 and not stream:
+            fetch_ahead(
+                at(pointer(dx), row * width * all_channels + c0), (complete - row) * width,
+                all_channels, channels, True,
+            )  # fmt: skip
         mine, behind = max(start, first), min(stop, last)
         if mine < behind:
             _features_of_rows(
@@ -263,40 +275,34 @@ def _backward_task(
                     pointer(sizes), channels,
                 )  # fmt: skip
                 _flush(g, taps, across, d_kernel, hop)
-        done = row
-        while (
-            mirrored[0] > 0
-            and row < rows_end
-            and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop
-        ):
-            row += 1
-        if done < row and len(dx) > 0:
+        if mirrored[0] > 0 and len(dx) > 0:
             features_of_few_channels(
-                at(dt, -held * line), flipped, channels, at(pointer(dx), done * width * channels),
-                done * width, (row - done) * width, pointer(mirrored), channels,
+                at(dt, -held * line), flipped, channels, at(pointer(dx), row * width * channels),
+                row * width, (complete - row) * width, pointer(mirrored), channels,
             )  # fmt: skip
-        while row < rows_end and _seen(row, height, out_height, sh, dh, top, sizes[4], True) < stop:
-            image, r = row // height, row % height
+        for done in range(row, complete):
+            image, r, place = done // height, done % height, done * width * all_channels + c0
             there = at(dt, (image * out_height - held) * line)
             if few:
-                if len(dx) > 0:
+                if len(dx) > 0 and mirrored[0] == 0:
                     input_grad_row(
-                        at(pointer(dx), row * width * channels), r, there, k, sizes, channels, 1,
-                        pointer(table), pointer(side), False,
+                        at(pointer(dx), place), r, there, k, sizes, channels, 1, pointer(table),
+                        pointer(side), False,
                     )  # fmt: skip
-            else:
-                place = row * width * all_channels + c0
-                add_both_grads_row(
-                    at(pointer(dx), place) if len(dx) > 0 else pointer(side),
-                    all_channels if len(dx) > 0 else channels, at(pointer(x), place), all_channels,
-                    r, there, k, g, sizes, channels, multiplier, pointer(table),
-                )  # fmt: skip
-                fresh += width
-            row += 1
+                continue
+            add_both_grads_row(
+                at(pointer(dx), place) if len(dx) > 0 else pointer(side),
+                all_channels if len(dx) > 0 else channels, at(pointer(x), place), all_channels,
+                r, there, k, g, sizes, channels, multiplier, stream, pointer(table),
+            )  # fmt: skip
+            fresh += width
             if fresh >= FLUSH:
                 _flush(g, taps * multiplier, across, at(d_kernel, c0), hop)
                 fresh = 0
+        row = complete
     _flush(g, taps * multiplier, across, at(d_kernel, c0), hop)
+    if stream:
+        drain()
     keep(own)
     keep(mirrored)
     keep(zeros)
@@ -340,7 +346,7 @@ def _features_of_rows(
     height, width, out_height, out_width = numbers[0], numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
     dh, dw, top, left = numbers[8], numbers[9], numbers[10], numbers[11]
-    pixel, multiplier = numbers[12], numbers[13]
+    pixel, multiplier = numbers[12:14]
     if 0 < pixel < lanes(x):
         count = (last - first) * out_width
         hop = pixel * lanes(x)
@@ -371,7 +377,7 @@ def _copy_gradient(
     It stays in the cache for the two products that need it, instead of going to memory and back.
     After a global average, dy has one pixel per image: it need not even be written out.
     """
-    filters, image, row, relu = sizes[14], sizes[2] * sizes[3], sizes[19], sizes[25]
+    image, (_, _, filters), (row, relu) = sizes[2] * sizes[3], sizes[12:15], sizes[20:22]
     for p in range(first, first + count):
         source = at(dy, (p // image if relu == 2 else p) * filters)
         choice, target = at(y, p * filters if relu else 0), at(passed, (p - first) * row)

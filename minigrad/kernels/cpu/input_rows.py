@@ -28,15 +28,18 @@ from minigrad.kernels.cpu.simd import (
     lanes,
     load_tile,
     store_tile,
+    stream_tile,
     zero_tile,
 )
 
-__all__ = ["add_both_grads_row"]
+__all__ = ["HEAD", "add_both_grads_row"]
 
 # Two tiles and three sums must fit in the registers: 32 with AVX-512, else 16.
 TALL = 6 if VECTOR_BYTES == 64 else 4
 HIGH, ONE = Static(TALL, 1), Static(1, 1)
 THREE_TAPS, ONE_TAP = Static(3, 1), Static(1, 1)
+HEAD = 7
+"""Numbers before a table's entries; see `_vector`."""
 
 
 @kernel(inner=True)
@@ -52,13 +55,15 @@ def add_both_grads_row(
     numbers: Numbers,
     channels: int,
     multiplier: int,
+    stream: bool,
     table: Pointer,
 ) -> None:
     """Compute row r of an image's gradient, and add its share of the kernel's gradient to g.
 
     `dx` and `x` are that row, with the elements from pixel to pixel, of which `channels` are
     computed. `dt` is the gradient of all the image's features, `k` and `g` are (M, kh, kw, C): none
-    has other channels. `table` has room for 2 M kh kw integers.
+    has other channels. Where `stream` is true, whole vectors of dx go past the caches into memory.
+    `table` has room for 2 M kh kw integers and `HEAD`.
     """
     width, out_height, out_width = numbers[1], numbers[2], numbers[3]
     kh, kw, sh, sw = numbers[4], numbers[5], numbers[6], numbers[7]
@@ -70,6 +75,7 @@ def add_both_grads_row(
     rows = max(0, min(rows, i0 // down + 1) - skip)
     a0, i0 = a0 + skip * every_a, i0 - skip * down
     source, back = at(dt, i0 * out_width * features), -down * out_width * features
+    table[2], table[3], table[4], table[6] = sw * dx_pixel, sw * x_pixel, features, int(stream)
     for w in range(min(sw, width)):
         b0, j0, every_b, hop, taps = meetings(w + left, sw, dw, kw)
         # Pixel u sees column start + u + t * hop of the features through tap t, counted backwards.
@@ -79,7 +85,7 @@ def add_both_grads_row(
         high = max(low, min(count, out_width - start - (taps - 1) * hop))
         weights, total = at(k, (a0 * kw + last) * channels), at(g, (a0 * kw + last) * channels)
         k_row, k_hop, k_plane = every_a * kw * channels, -every_b * channels, kh * kw * channels
-        u = 0
+        u, table[5] = 0, k_hop
         while u < count:
             # Inner pixels see all taps; the others, one by one, those that are there.
             t0, t1, end = 0, taps, u + 1
@@ -98,105 +104,73 @@ def add_both_grads_row(
                     for a in range(rows):
                         t = t0 if part == 0 else t0 + threes
                         while t < (t0 + threes if part == 0 else t1):
-                            table[2 * n] = p * channels + a * back + t * hop * features
-                            table[2 * n + 1] = p * k_plane + a * k_row + t * k_hop
+                            table[HEAD + 2 * n] = p * channels + a * back + t * hop * features
+                            table[HEAD + 2 * n + 1] = p * k_plane + a * k_row + t * k_hop
                             n += 1
                             t += 3 if part == 0 else 1
-            groups = multiplier * rows * (threes // 3)
+            table[0], table[1] = multiplier * rows * (threes // 3), n
             first = w + u * sw
             _run(
-                at(dx, first * dx_pixel), sw * dx_pixel, at(x, first * x_pixel), sw * x_pixel,
-                end - u, at(source, (start + u) * features), features, weights,
-                total, k_hop, table, groups, n, channels,
+                at(dx, first * dx_pixel), at(x, first * x_pixel),
+                at(source, (start + u) * features), weights, total, table, end - u, channels,
             )  # fmt: skip
             u = end
 
 
 @kernel(inner=True)
 def _run(
-    dx: Pointer,
-    dx_step: int,
-    x: Pointer,
-    x_step: int,
-    count: int,
-    dt: Pointer,
-    features: int,
-    k: Pointer,
-    g: Pointer,
-    k_hop: int,
-    table: Pointer,
-    groups: int,
-    n: int,
+    dx: Pointer, x: Pointer, dt: Pointer, k: Pointer, g: Pointer, table: Pointer, count: int,
     channels: int,
-) -> None:
-    """Compute pixels that see the same taps, which the table lists, groups of three first."""
-    u = 0
-    while u + TALL <= count:
-        _pixels(HIGH, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
-                at(dt, u * features), features, k, g, k_hop, table, groups, n,
-                channels)  # fmt: skip
-        u += TALL
-    while u < count:
-        _pixels(ONE, at(dx, u * dx_step), dx_step, at(x, u * x_step), x_step,
-                at(dt, u * features), features, k, g, k_hop, table, groups, n,
-                channels)  # fmt: skip
-        u += 1
+) -> None:  # fmt: skip
+    """Compute pixels that see the same taps, which the table lists (see `_vector`)."""
+    while count >= TALL:
+        _pixels(HIGH, dx, x, dt, k, g, table, channels)
+        dx, x, dt = at(dx, TALL * table[2]), at(x, TALL * table[3]), at(dt, TALL * table[4])
+        count -= TALL
+    while count > 0:
+        _pixels(ONE, dx, x, dt, k, g, table, channels)
+        dx, x, dt = at(dx, table[2]), at(x, table[3]), at(dt, table[4])
+        count -= 1
 
 
 @kernel(inner=True)
 def _pixels(
-    shape: Static,
-    dx: Pointer,
-    dx_step: int,
-    x: Pointer,
-    x_step: int,
-    dt: Pointer,
-    features: int,
-    k: Pointer,
-    g: Pointer,
-    k_hop: int,
-    table: Pointer,
-    groups: int,
-    n: int,
+    shape: Static, dx: Pointer, x: Pointer, dt: Pointer, k: Pointer, g: Pointer, table: Pointer,
     channels: int,
-) -> None:
+) -> None:  # fmt: skip
     """Compute a few pixels, all their channels."""
-    one = lanes(x)
-    whole = channels - channels % one
-    for c in range(0, whole, one):
-        _vector(shape, at(dx, c), dx_step, at(x, c), x_step, at(dt, c), features, at(k, c),
-                at(g, c), k_hop, table, groups, n, None)  # fmt: skip
-    if whole < channels:
-        _vector(shape, at(dx, whole), dx_step, at(x, whole), x_step, at(dt, whole), features,
-                at(k, whole), at(g, whole), k_hop, table, groups, n, channels - whole)  # fmt: skip
+    c = 0
+    while c + lanes(x) <= channels:
+        _vector(shape, at(dx, c), at(x, c), at(dt, c), at(k, c), at(g, c), table, None)
+        c += lanes(x)
+    if c < channels:
+        rest = channels - c
+        _vector(shape, at(dx, c), at(x, c), at(dt, c), at(k, c), at(g, c), table, rest)
 
 
 @kernel(inner=True)
 def _vector(
-    shape: Static,
-    dx: Pointer,
-    dx_step: int,
-    x: Pointer,
-    x_step: int,
-    dt: Pointer,
-    features: int,
-    k: Pointer,
-    g: Pointer,
-    k_hop: int,
-    table: Pointer,
-    groups: int,
-    n: int,
+    shape: Static, dx: Pointer, x: Pointer, dt: Pointer, k: Pointer, g: Pointer, table: Pointer,
     rest: int | None,
-) -> None:
-    """Compute a few pixels, one vector of channels."""
-    pixels, tile = load_tile(shape, x, 0, x_step, rest), zero_tile(shape, x)
-    for i in range(groups):
-        j, tap = table[2 * i], table[2 * i + 1]
-        tile = _add_both_grads(tile, pixels, THREE_TAPS, dt, j, features, k, g, tap, k_hop, rest)
-    for i in range(groups, n):
-        j, tap = table[2 * i], table[2 * i + 1]
-        tile = _add_both_grads(tile, pixels, ONE_TAP, dt, j, features, k, g, tap, k_hop, rest)
-    store_tile(tile, dx, 0, dx_step, rest)
+) -> None:  # fmt: skip
+    """Compute a few pixels, one vector of channels.
+
+    The table's `HEAD` is: how many of its entries are groups of three taps, how many there are in
+    all, elements from pixel to pixel of dx, x and dt, those from tap to tap of k and g, and whether
+    to stream. An entry says where the features' gradient and the weights of its first tap are.
+    """
+    features, hop = table[4], table[5]
+    pixels, tile = load_tile(shape, x, 0, table[3], rest), zero_tile(shape, x)
+    for i in range(HEAD, HEAD + 2 * table[0], 2):
+        j, tap = table[i], table[i + 1]
+        tile = _add_both_grads(tile, pixels, THREE_TAPS, dt, j, features, k, g, tap, hop, rest)
+    for i in range(HEAD + 2 * table[0], HEAD + 2 * table[1], 2):
+        j, tap = table[i], table[i + 1]
+        tile = _add_both_grads(tile, pixels, ONE_TAP, dt, j, features, k, g, tap, hop, rest)
+    if table[6] != 0:
+        stream_tile(tile, dx, 0, table[2], rest)
+    else:
+        store_tile(tile, dx, 0, table[2], rest)
 
 
 def _both_grads(

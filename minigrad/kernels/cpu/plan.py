@@ -200,14 +200,16 @@ def backward_plan(
         numbers = np.array(
             [
                 *geometry.numbers,
-                *(channels, multiplier, filters, images * image, step, chunks, blocks),
-                *(_apart(filters, dtype), 0, 0, images, begin, 0, relu, panels_at),
+                *(channels, multiplier, filters, panels_at, images, step, chunks, blocks),
+                *(_apart(filters, dtype), relu, begin, stream),
             ],
             dtype=np.int64,
         )
         numbers.setflags(write=False)
         return numbers
 
+    size = batch * math.prod(geometry.input_size) * channels * dtype.itemsize
+    stream = in_place and size >= LARGE_OUTPUT
     zeros = np.zeros(1, dtype)
     zeros.setflags(write=False)
     bounds = [(first, min(batch, first + group)) for first in range(0, max(1, batch), group)]

@@ -41,11 +41,14 @@ def prefetch(typing: Any, source: Any, i: Any, purpose: Any) -> Any:
 
 
 @kernel(inner=True)
-def fetch_ahead(x: Pointer, pixels: int, pixel: int, channels: int) -> None:
+def fetch_ahead(x: Pointer, pixels: int, pixel: int, channels: int, to_write: bool = False) -> None:
     """Ask for some channels of pixels, so many elements apart.
 
     The processor foresees one stream through memory, not six rows.
     """
     for p in range(pixels):
         for c in range(0, channels, lanes(x) * LINE // VECTOR_BYTES):
-            prefetch(x, p * pixel + c, TO_READ)
+            if to_write:
+                prefetch(x, p * pixel + c, TO_WRITE)
+            else:
+                prefetch(x, p * pixel + c, TO_READ)
