@@ -161,16 +161,16 @@ def conv2d(
 
 @primitive(x=lambda g, geometry: _average_pool_input_grad(g, geometry))
 def _average_pool(x: Any, geometry: ConvGeometry) -> Any:
-    from minigrad.kernels.cpu import pooling  # imported when it is needed
+    from minigrad.kernels.cpu import means  # imported when it is needed
 
-    return pooling.average_pool_forward(x, geometry)
+    return means.average_pool_forward(x, geometry)
 
 
 @primitive(y=lambda g, geometry: _average_pool(g, geometry))
 def _average_pool_input_grad(y: Any, geometry: ConvGeometry) -> Any:
-    from minigrad.kernels.cpu import pooling
+    from minigrad.kernels.cpu import means
 
-    return pooling.average_pool_backward(y, geometry)
+    return means.average_pool_backward(y, geometry)
 
 
 def average_pool2d(

@@ -48,12 +48,11 @@ def _read(x: Any, chosen: Any, geometry: ConvGeometry) -> Any:
     x=lambda g, in_shape, axes: spread(g / count(in_shape, axes), in_shape, axes), plain=True
 )
 def _average(x: Any, axes: tuple[int, int], keepdims: bool) -> Any:
-    from minigrad.kernels.cpu import pooling  # imported when it is needed
+    from minigrad.kernels.cpu import means  # imported when it is needed
 
     first, last = axes[0], axes[1] + 1
     rows = count(x.shape, range(first)), count(x.shape, axes), count(x.shape, range(last, 4))
-    means = pooling.image_means(x, rows)
-    return means.reshape(
+    return means.image_means(x, rows).reshape(
         kept_shape(x.shape, axes) if keepdims else x.shape[:first] + x.shape[last:]
     )
 

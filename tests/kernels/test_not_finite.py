@@ -67,3 +67,22 @@ def test_what_is_not_finite_lands_where_the_definition_sends_it(channels, poison
                 expected = results(geometry, *arrays)
         for one, other in zip(received, expected, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("poisoned", ["x", "dy"])
+@pytest.mark.parametrize(("channels", "filters", "groups"), [(3, 5, 1), (16, 32, 1), (16, 16, 4)])
+def test_the_gradient_of_a_full_kernel_counts_pixels_that_are_there(
+    channels, filters, groups, poisoned
+):
+    rng = np.random.default_rng(channels)
+    for geometry in geometries(rng, 8):
+        x = rng.integers(-3, 4, (2, *geometry.input_size, channels)).astype(np.float32)
+        dy = rng.integers(-3, 4, (2, *geometry.output_size, filters)).astype(np.float32)
+        array = x if poisoned == "x" else dy
+        for place in ((0, 0, 0, 0), tuple(rng.integers(array.shape))):
+            array[place] = BAD[rng.integers(3)]
+        with np.errstate(invalid="ignore"):
+            received = kernels.conv2d_kernel_grad(x, dy, geometry, groups)
+            with use_backend("reference"):
+                expected = kernels.conv2d_kernel_grad(x, dy, geometry, groups)
+        np.testing.assert_array_equal(received, expected)

@@ -6,7 +6,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import kernels
-from minigrad.kernels.cpu import jit, pooling
+from minigrad.kernels.cpu import jit, means
 
 # N, H, W, C, window, strides, padding
 CASES = [
@@ -52,7 +52,7 @@ def last(x, data_format):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_means_and_their_gradients_are_exact(case, dtype, data_format):
     geometry, x, dy = arrays(case, dtype, data_format)
-    y, dx = pooling.average_pool_forward(x, geometry), pooling.average_pool_backward(dy, geometry)
+    y, dx = means.average_pool_forward(x, geometry), means.average_pool_backward(dy, geometry)
     assert (y.dtype, y.shape, dx.dtype, dx.shape) == (dtype, dy.shape, dtype, x.shape)
     x, dy, y, dx = (last(array, data_format) for array in (x, dy, y, dx))
     expected_y, expected_dx = np.zeros_like(y), np.zeros_like(dx)
@@ -80,8 +80,8 @@ def test_the_number_of_threads_does_not_change_a_bit(case, monkeypatch):
         for number in (1, numba.config.NUMBA_NUM_THREADS):
             numba.set_num_threads(number)
             results = [
-                pooling.average_pool_forward(x / 7, geometry),
-                pooling.average_pool_backward(dy / 7, geometry),
+                means.average_pool_forward(x / 7, geometry),
+                means.average_pool_backward(dy / 7, geometry),
             ]
             found.append([result.tobytes() for result in results])
     finally:

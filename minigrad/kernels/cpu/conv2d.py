@@ -33,6 +33,7 @@ from minigrad.kernels.cpu.grouped import (
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
+from minigrad.kernels.cpu.phases import phases_of
 from minigrad.kernels.cpu.plan import LARGE_OUTPUT, MANY_PIXELS, PIXELS_PER_CHUNK, RUN_BYTES, SHORT
 from minigrad.kernels.cpu.pointwise import (
     pointwise_forward,
@@ -91,7 +92,7 @@ def conv2d_input_grad(dy: Array, kernel: Array, geometry: ConvGeometry, groups: 
     else:
         turned = kernel.reshape(kh, kw, part, groups, filters // groups).transpose(0, 1, 4, 3, 2)
     turned = turned.reshape(kh, kw, filters // groups, groups * part)
-    phases = _phases(geometry)
+    phases = phases_of(geometry)
     if (geometry.strides, groups) == ((1, 1), 1) and pays(phases[0][-1], len(dy), filters, part):
         quick = winograd_forward(dy, turned, None, phases[0][-1], True, False)
         if quick is not None:
@@ -123,7 +124,30 @@ def conv2d_kernel_grad(x: Array, dy: Array, geometry: ConvGeometry, groups: int)
     out, zeros = sums.reshape(-1), plan.zeros
     add = grouped_kernel_grad_part if plan.vectors else _kernel_grad_part
     add(plan.parts, plan.work, flat(x), flat(dy), zeros, zeros, out, out, out, plan.sizes)
-    return sums[0] if plan.chunks == 1 else add_chunks(sums)
+    dk = sums[0] if plan.chunks == 1 else add_chunks(sums)
+    if any(map(any, geometry.pads)) and not np.isfinite(dk[:, :, :1]).all():
+        # Infinity or NaN in dy, which reaches all channels of a filter, times the zeros of borders.
+        return _tap_by_tap(x, dy, geometry, groups)
+    return dk
+
+
+def _tap_by_tap(x: Array, dy: Array, geometry: ConvGeometry, groups: int) -> Array:
+    """Return the gradient of the kernel from the pixels that are there, tap by tap."""
+    parts = (*x.shape[:3], groups, -1), (*dy.shape[:3], groups, -1)
+    x, dy = x.reshape(parts[0]), dy.reshape(parts[1])
+    dk = np.zeros((*geometry.kernel_size, x.shape[4], *dy.shape[3:]), x.dtype)
+    sides = (geometry.input_size, geometry.output_size, geometry.strides, geometry.dilation_rate)
+    for tap in np.ndindex(geometry.kernel_size):
+        seen: list[slice] = [slice(None)]
+        seeing = seen.copy()
+        for a, size, count, step, rate, (pad, _) in zip(tap, *sides, geometry.pads, strict=True):
+            start = a * rate - pad  # of the first output
+            low = min(count, max(0, -(start // step)))
+            high = max(low, min(count, (size - 1 - start) // step + 1))
+            seen.append(slice(start + low * step, max(0, start + high * step), step))
+            seeing.append(slice(low, high))
+        np.einsum("nhwgc,nhwgf->cgf", x[tuple(seen)], dy[tuple(seeing)], out=dk[tap])
+    return dk.reshape(*geometry.kernel_size, x.shape[4], -1)
 
 
 def _plain(geometry: ConvGeometry, groups: int) -> bool:
@@ -202,60 +226,6 @@ def _plan(
         zeros=zeros,
         sizes=sizes,
     )
-
-
-@lru_cache(maxsize=1024)
-def _phases(
-    geometry: ConvGeometry,
-) -> tuple[tuple[tuple[int, int], slice, slice, tuple[int, ...]], ...]:
-    """Return the convolutions that together are the gradient of the input.
-
-    For each: the first row and column of the input that it gives, the rows and columns of the
-    kernel's taps, and the window.
-    """
-    axes = [
-        [
-            (first, taps, size, count, rate, start)
-            for first in range(min(step, size_in))
-            for taps, size, count, rate, start in _phase(size_in, k, step, dilation, pad, first)
-        ]
-        for size_in, k, step, dilation, (pad, _) in zip(
-            geometry.input_size,
-            geometry.kernel_size,
-            geometry.strides,
-            geometry.dilation_rate,
-            geometry.pads,
-            strict=True,
-        )
-    ]
-    return tuple(
-        (
-            (row[0], column[0]),
-            row[1],
-            column[1],
-            (*geometry.output_size, row[2], column[2], row[3], column[3], 1, 1,
-             row[4], column[4], row[5], column[5]),
-        )
-        for row in axes[0]
-        for column in axes[1]
-    )  # fmt: skip
-
-
-def _phase(
-    size: int, k: int, step: int, dilation: int, pad: int, first: int
-) -> list[tuple[slice, int, int, int, int]]:
-    """Return the taps that pixels first, first + step, ... of one axis see, if any.
-
-    Pixel r meets output i through tap a where r + pad = i step + a dilation.
-    """
-    seen = [a for a in range(k) if (first + pad - a * dilation) % step == 0]
-    if not seen:
-        return []
-    apart = seen[1] - seen[0] if len(seen) > 1 else 1
-    rate = max(1, apart * dilation // step)
-    start = (len(seen) - 1) * rate - (first + pad - seen[0] * dilation) // step
-    backwards = slice(seen[-1], seen[0] - 1 if seen[0] else None, -apart)
-    return [(backwards, -(-(size - first) // step), len(seen), rate, start)]
 
 
 def _convolve(

@@ -6,6 +6,8 @@ phase see the same taps, so that each phase is a convolution of dy without strid
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minigrad.kernels.cpu.gemm import clear
@@ -22,12 +24,67 @@ from minigrad.kernels.cpu.simd import (
     store_tile,
 )
 from minigrad.kernels.cpu.windows import features_of_few_channels
+from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["input_grad_of_few_channels", "meetings"]
+__all__ = ["input_grad_of_few_channels", "meetings", "phases_of"]
 
 ONE = Static(1, 1)
 FEW = 4
 """Channels up to which numbers are copied one by one: masked vectors take longer."""
+
+
+@lru_cache(maxsize=1024)
+def phases_of(
+    geometry: ConvGeometry,
+) -> tuple[tuple[tuple[int, int], slice, slice, tuple[int, ...]], ...]:
+    """Return the convolutions that together are the gradient of the input.
+
+    For each: the first row and column of the input that it gives, the rows and columns of the
+    kernel's taps, and the window.
+    """
+    axes = [
+        [
+            (first, taps, size, count, rate, start)
+            for first in range(min(step, size_in))
+            for taps, size, count, rate, start in _phase(size_in, k, step, dilation, pad, first)
+        ]
+        for size_in, k, step, dilation, (pad, _) in zip(
+            geometry.input_size,
+            geometry.kernel_size,
+            geometry.strides,
+            geometry.dilation_rate,
+            geometry.pads,
+            strict=True,
+        )
+    ]
+    return tuple(
+        (
+            (row[0], column[0]),
+            row[1],
+            column[1],
+            (*geometry.output_size, row[2], column[2], row[3], column[3], 1, 1,
+             row[4], column[4], row[5], column[5]),
+        )
+        for row in axes[0]
+        for column in axes[1]
+    )  # fmt: skip
+
+
+def _phase(
+    size: int, k: int, step: int, dilation: int, pad: int, first: int
+) -> list[tuple[slice, int, int, int, int]]:
+    """Return the taps that pixels first, first + step, ... of one axis see, if any.
+
+    Pixel r meets output i through tap a where r + pad = i step + a dilation.
+    """
+    seen = [a for a in range(k) if (first + pad - a * dilation) % step == 0]
+    if not seen:
+        return []
+    apart = seen[1] - seen[0] if len(seen) > 1 else 1
+    rate = max(1, apart * dilation // step)
+    start = (len(seen) - 1) * rate - (first + pad - seen[0] * dilation) // step
+    backwards = slice(seen[-1], seen[0] - 1 if seen[0] else None, -apart)
+    return [(backwards, -(-(size - first) // step), len(seen), rate, start)]
 
 
 @kernel(inner=True)

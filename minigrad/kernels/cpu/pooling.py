@@ -1,4 +1,8 @@
-"""Pooling on the CPU: the maximum of each window and where it was, and the way back; means."""
+"""Pooling on the CPU: the maximum of each window and where it was, and the way back.
+
+Vectors run over channels. Where these are few, what one tap of a row of windows sees is copied side
+by side first.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.kernels.cpu.emit import Code, types
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, from_last, read_only, to_last
 from minigrad.kernels.cpu.memory import empty
-from minigrad.kernels.cpu.prefetch import TO_READ, prefetch
-from minigrad.kernels.cpu.runs import Rows, row_runs, sizes_of
-from minigrad.kernels.cpu.runs import flat as flat_views
 from minigrad.kernels.cpu.simd import (
-    Pointer,
-    Static,
-    add_outer,
-    add_tile,
     at,
-    keep,
-    lanes,
-    load_tile,
-    operation,
     pointer,
-    store_tile,
-    zero_tile,
 )
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = [
-    "average_pool_backward",
-    "average_pool_forward",
-    "image_means",
-    "max_pool_backward",
-    "max_pool_forward",
-]
+__all__ = ["max_pool_backward", "max_pool_forward", "next_seen_by", "seen_by", "slow"]
 
-QUAD, ONE = Static(1, 4), Static(1, 1)
+FEW = 8
+"""Channels from which vectors are full, or half full."""
 
 
 def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
@@ -48,7 +33,7 @@ def max_pool_forward(x: Array, geometry: ConvGeometry) -> tuple[Array, Array]:
     argmax = empty(y.shape, _position_dtype(geometry))
     _forward_row(
         batch * geometry.output_size[0],
-        y.size * geometry.taps,
+        y.size * geometry.taps * slow(channels),
         read_only(x),
         y,
         argmax,
@@ -65,63 +50,19 @@ def max_pool_backward(dy: Array, argmax: Array, geometry: ConvGeometry) -> Array
     dx = empty((batch, height, width, channels), dy.dtype)
     positions = argmax.astype(_position_dtype(geometry), copy=False)
     _backward_row(
-        batch * height, 4 * dx.size, read_only(dy), read_only(positions), dx, geometry.numbers
+        batch * height,
+        4 * dx.size * slow(channels),
+        read_only(dy),
+        read_only(positions),
+        dx,
+        geometry.numbers,
     )
     return from_last(dx, geometry.data_format)
 
 
-def average_pool_forward(x: Array, geometry: ConvGeometry) -> Array:
-    """Return the mean of each window, of the pixels inside the image; windows are not dilated.
-
-    Examples
-    --------
-    >>> from minigrad.kernels.geometry import conv_geometry
-    >>> x = np.arange(8.0).reshape(1, 2, 4, 1)
-    >>> average_pool_forward(x, conv_geometry((2, 4), (2, 2), (2, 2))).ravel()
-    array([2.5, 4.5])
-    """
-    x = to_last(x, geometry.data_format)
-    y = empty((len(x), *geometry.output_size, x.shape[3]), x.dtype)
-    rows = len(x) * geometry.output_size[0]
-    _average_row(rows, y.size * geometry.taps, *flat_views((x,), (y,)), _average_sizes(y, geometry))
-    return from_last(y, geometry.data_format)
-
-
-def average_pool_backward(dy: Array, geometry: ConvGeometry) -> Array:
-    """Return the gradient of the input of `average_pool_forward`."""
-    dy = to_last(np.ascontiguousarray(dy), geometry.data_format)
-    dx = empty((len(dy), *geometry.input_size, dy.shape[3]), dy.dtype)
-    rows = len(dy) * geometry.input_size[0]
-    _spread_row(rows, 4 * dx.size, *flat_views((dy,), (dx,)), _average_sizes(dy, geometry))
-    return from_last(dx, geometry.data_format)
-
-
-def _average_sizes(y: Array, geometry: ConvGeometry) -> Numbers:
-    return sizes_of(*geometry.numbers.tolist(), y.shape[3])
-
-
-def image_means(x: Array, rows: Rows) -> Array:
-    """Return the means of rows that belong together.
-
-    Parameters
-    ----------
-    x : ndarray of float32 or float64, C-contiguous
-    rows : tuple of int
-        (outer, repeats, inner): images, pixels and channels, or (images and channels, pixels, 1).
-
-    Returns
-    -------
-    ndarray, (outer inner,)
-
-    Examples
-    --------
-    >>> image_means(np.array([1.0, 10.0, 3.0, 30.0]), (1, 2, 2))
-    array([ 2., 20.])
-    """
-    y = np.empty(rows[0] * rows[2], x.dtype)
-    tasks, sizes = row_runs(rows)
-    _image_means(tasks, x.size, *flat_views((x,), (y,)), sizes)
-    return y
+def slow(channels: int) -> int:
+    """Return how many times longer a number takes where channels are few."""
+    return 4 if channels < FEW else 1
 
 
 def _position_dtype(geometry: ConvGeometry) -> type[np.signedinteger[Any]]:
@@ -138,6 +79,28 @@ def _forward_row(task: int, x: Array, y: Array, argmax: Array, numbers: Numbers)
     kh, kw, sh, sw, dh, dw = numbers[4], numbers[5], numbers[6], numbers[7], numbers[8], numbers[9]
     top, left = numbers[10], numbers[11]
     n, i = task // out_height, task % out_height
+    if channels < FEW:
+        size = out_width * channels
+        line, columns = np.empty(size, x.dtype), _columns(out_width, channels, sw)
+        best, place = at(pointer(y), task * size), at(pointer(argmax), task * size)
+        for e in range(size):
+            best[e], place[e] = -np.inf, -1
+        for a in range(kh):
+            r = i * sh + a * dh - top
+            if 0 <= r < height:
+                for b in range(kw):
+                    first, last = _inside(b * dw - left, sw, out_width, width)
+                    source = at(pointer(x), ((n * height + r) * width + b * dw - left) * channels)
+                    for j in range(first, last):
+                        for c in range(channels):
+                            line[j * channels + c] = source[j * sw * channels + c]
+                    position = r * width + b * dw - left
+                    for e in range(first * channels, last * channels):
+                        value, high = line[e], best[e]
+                        wins = (place[e] < 0) | (high == high) & (not value <= high)
+                        best[e] = value if wins else high
+                        place[e] = columns[e] + position if wins else place[e]
+        return
     for j in range(out_width):
         start = (task * out_width + j) * channels
         best, place = at(pointer(y), start), at(pointer(argmax), start)
@@ -179,11 +142,30 @@ def _backward_row(task: int, dy: Array, argmax: Array, dx: Array, numbers: Numbe
     _, height, width, channels = dx.shape
     _, out_height, out_width, _ = dy.shape
     n, r = task // height, task % height
-    above, below = _seen_by(r + numbers[10], (numbers[4] - 1) * numbers[8], numbers[6], out_height)
+    above, below = seen_by(r + numbers[10], (numbers[4] - 1) * numbers[8], numbers[6], out_height)
     reach, step, zero = (numbers[5] - 1) * numbers[9], numbers[7], dx.dtype.type(0)
     begin, end = 0, 0
+    if channels < FEW:
+        size, out = out_width * channels, at(pointer(dx), task * width * channels)
+        line, columns = np.empty(size, dx.dtype), _columns(out_width, channels, step)
+        for e in range(width * channels):
+            out[e] = zero
+        for i in range(above, below):
+            gradient = at(pointer(dy), (n * out_height + i) * size)
+            place = at(pointer(argmax), (n * out_height + i) * size)
+            for b in range(numbers[5] - 1, -1, -1):  # so that windows are added from left to right
+                shift = b * numbers[9] - numbers[11]
+                first, last = _inside(shift, step, out_width, width)
+                for e in range(size):
+                    won = place[e] == columns[e] + (r * width + shift)
+                    line[e] = gradient[e] if won else zero
+                target = at(out, shift * channels)
+                for j in range(first, last):
+                    for c in range(channels):
+                        target[j * step * channels + c] += line[j * channels + c]
+        return
     for s in range(width):
-        begin, end = _next_seen_by(s + numbers[11], reach, step, out_width, begin, end)
+        begin, end = next_seen_by(s + numbers[11], reach, step, out_width, begin, end)
         out = at(pointer(dx), (task * width + s) * channels)
         position = argmax.dtype.type(r * width + s)
         first = True
@@ -206,13 +188,30 @@ def _backward_row(task: int, dy: Array, argmax: Array, dx: Array, numbers: Numbe
 
 
 @kernel(inner=True)
-def _seen_by(place: int, reach: int, step: int, count: int) -> tuple[int, int]:
+def _columns(count: int, channels: int, step: int) -> Array:
+    """Return the first column that each window of a row sees, for each channel."""
+    columns = np.empty(count * channels, np.int32)
+    for j in range(count):
+        for c in range(channels):
+            columns[j * channels + c] = j * step
+    return columns
+
+
+@kernel(inner=True)
+def _inside(start: int, step: int, count: int, size: int) -> tuple[int, int]:
+    """Return for which u < count start + u * step is in 0 ... size - 1: first, last + 1."""
+    first = min(count, max(0, (step - 1 - start) // step))
+    return first, max(first, min(count, (size - 1 - start) // step + 1))
+
+
+@kernel(inner=True)
+def seen_by(place: int, reach: int, step: int, count: int) -> tuple[int, int]:
     """Return the first window that reaches a place of the padded input, and the last one + 1."""
     return max(0, (place - reach + step - 1) // step), min(count, place // step + 1)
 
 
 @kernel(inner=True)
-def _next_seen_by(
+def next_seen_by(
     place: int, reach: int, step: int, count: int, begin: int, end: int
 ) -> tuple[int, int]:
     """Return the same from that of an earlier place: divisions would take longer than the sums."""
@@ -221,144 +220,3 @@ def _next_seen_by(
     while end < count and end * step <= place:
         end += 1
     return begin, end
-
-
-@kernel(inner=True)
-def _share(row: int, column: int, sizes: Numbers, whole: float) -> float:
-    """Return 1 / the number of pixels that a window sees: `whole`, except at borders."""
-    height, width, kh, kw, sh, sw = sizes[0], sizes[1], sizes[4], sizes[5], sizes[6], sizes[7]
-    top, left = row * sh - sizes[10], column * sw - sizes[11]
-    if min(top, left, height - top - kh, width - left - kw) >= 0:
-        return whole
-    rows = min(height, top + kh) - max(0, top)
-    share: float = 1.0 / (rows * (min(width, left + kw) - max(0, left)))
-    return share
-
-
-@operation
-def scaled(typing: Any, tile: Any, factor: Any) -> Any:
-    """Return a tile times a number."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        code = Code(context, builder, tile.dtype)
-        number = context.cast(builder, arguments[1], types.float64, tile.dtype)
-        factors = code.splat(number)
-        return code.pack([builder.fmul(value, factors) for value in code.unpack(arguments[0])])
-
-    return tile(tile, types.float64), generate
-
-
-@kernel(parallel=True)
-def _average_row(
-    task: int, x: Array, _b: Array, _c: Array, _d: Array,
-    y: Array, _y: Array, _z: Array, sizes: Numbers,
-) -> None:  # fmt: skip
-    """Compute one row of means."""
-    height, width, out_height, out_width, kh, kw, sh, sw = sizes[:8]
-    channels, one = sizes[12], lanes(pointer(x))
-    n, i = task // out_height, task % out_height
-    top, bottom = max(0, i * sh - sizes[10]), min(height, i * sh - sizes[10] + kh)
-    for j in range(out_width):
-        left, right = max(0, j * sw - sizes[11]), min(width, j * sw - sizes[11] + kw)
-        share = _share(i, j, sizes, 1.0 / (kh * kw))
-        out = at(pointer(y), (task * out_width + j) * channels)
-        if channels >= 4 * one:  # what the next row sees: a processor foresees few streams
-            for r in range(i * sh - sizes[10] + kh, i * sh - sizes[10] + kh + sh):
-                ahead = ((n * height + r) * width + j * sw) * channels
-                for c in range(0, sw * channels, one):
-                    prefetch(pointer(x), ahead + c, TO_READ)
-        c = 0
-        while c < channels:
-            size = channels - c
-            source, step = at(pointer(x), n * height * width * channels + c), one
-            if size >= 4 * one:
-                step = 4 * one
-                _mean(QUAD, source, top, bottom, left, right, sizes, share, at(out, c), None)
-            else:
-                _mean(ONE, source, top, bottom, left, right, sizes, share, at(out, c),
-                      min(one, size))  # fmt: skip
-            c += step
-
-
-@kernel(inner=True)
-def _mean(
-    shape: Static, x: Pointer, top: int, bottom: int, left: int, right: int,
-    sizes: Numbers, share: float, out: Pointer, n: int | None,
-) -> None:  # fmt: skip
-    """Write the mean of some rows and columns, for some channels."""
-    tile = zero_tile(shape, x)
-    for r in range(top, bottom):
-        for s in range(left, right):
-            tile = add_tile(tile, load_tile(shape, x, (r * sizes[1] + s) * sizes[12], 0, n))
-    store_tile(scaled(tile, share), out, 0, 0, n)
-
-
-@kernel(parallel=True)
-def _spread_row(
-    task: int, dy: Array, _b: Array, _c: Array, _d: Array,
-    dx: Array, _y: Array, _z: Array, sizes: Numbers,
-) -> None:  # fmt: skip
-    """Compute one row of the gradient: the shares of the windows that see it."""
-    height, width, out_height, out_width = sizes[:4]
-    channels, one = sizes[12], lanes(pointer(dy))
-    n, r = task // height, task % height
-    above, below = _seen_by(r + sizes[10], sizes[4] - 1, sizes[6], out_height)
-    shares, whole = np.empty((below - above) * out_width, dy.dtype), 1.0 / (sizes[4] * sizes[5])
-    for i in range(above, below):
-        for j in range(out_width):
-            shares[(i - above) * out_width + j] = _share(i, j, sizes, whole)
-    source = at(pointer(dy), (n * out_height + above) * out_width * channels)
-    begin, end = 0, 0
-    for s in range(width):
-        begin, end = _next_seen_by(s + sizes[11], sizes[5] - 1, sizes[7], out_width, begin, end)
-        out = at(pointer(dx), (task * width + s) * channels)
-        c = 0
-        while c < channels:
-            size, step = channels - c, one
-            if size >= 4 * one:
-                step = 4 * one
-                _add_up(QUAD, pointer(shares), at(source, c), below - above, begin, end,
-                        out_width, channels, at(out, c), None)  # fmt: skip
-            else:
-                _add_up(ONE, pointer(shares), at(source, c), below - above, begin, end,
-                        out_width, channels, at(out, c), min(one, size))  # fmt: skip
-            c += step
-    keep(shares)
-
-
-@kernel(inner=True)
-def _add_up(
-    shape: Static, shares: Pointer, dy: Pointer, rows: int, begin: int, end: int,
-    width: int, channels: int, out: Pointer, n: int | None,
-) -> None:  # fmt: skip
-    """Write the sum of the shares of some windows, for some channels of a pixel."""
-    tile = zero_tile(shape, dy)
-    for i in range(rows):
-        for place in range(i * width + begin, i * width + end):
-            tile = add_outer(tile, shares, place, 0, dy, place * channels, n)
-    store_tile(tile, out, 0, 0, n)
-
-
-@kernel(parallel=True)
-def _image_means(
-    task: int, x: Array, _b: Array, _c: Array, _d: Array,
-    y: Array, _y: Array, _z: Array, sizes: Numbers,
-) -> None:  # fmt: skip
-    per_run, repeats, inner, outer = sizes[0], sizes[1], sizes[2], sizes[3]
-    for n in range(task * per_run, min((task + 1) * per_run, outer)):
-        block = n * repeats * inner
-        if inner == 1:
-            run, total = x[block : block + repeats], x.dtype.type(0)
-            for p in range(repeats):
-                total += run[p]
-            y[n] = total / repeats
-            continue
-        sums = y[n * inner : (n + 1) * inner]
-        for c in range(inner):
-            sums[c] = 0
-        for p in range(repeats):
-            pixel = x[block + p * inner : block + (p + 1) * inner]
-            for c in range(inner):
-                sums[c] += pixel[c]
-        for c in range(inner):
-            sums[c] /= repeats
