@@ -255,7 +255,7 @@ def separable_forward(
         None if bias is None else bias.shape,
     )
     fused = {"relu": True} if relu and takes_relu(function) else {}
-    y = function(
+    y: Array = function(
         plain(x),
         plain(depthwise_kernel),
         plain(pointwise_kernel),
@@ -263,7 +263,7 @@ def separable_forward(
         geometry,
         **fused,
     )
-    return cast(Array, np.maximum(y, 0) if relu and not fused else y)
+    return np.maximum(y, 0) if relu and not fused else y
 
 
 @functools.cache
@@ -315,7 +315,7 @@ def separable_backward(
             fused = {"relu": plain(relu)}
         else:
             dy = np.where(relu > 0, dy, dy.dtype.type(0))
-    gradients = function(
+    gradients: tuple[Array | None, Array, Array, Array | None] = function(
         plain(x),
         plain(depthwise_kernel),
         plain(pointwise_kernel),
@@ -325,4 +325,4 @@ def separable_backward(
         need_dx,
         **fused,
     )
-    return cast("tuple[Array | None, Array, Array, Array | None]", gradients)
+    return gradients

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -289,8 +290,9 @@ def check_finite(array: Inputs, name: str) -> None:
         return
     if array.dtype.kind != "f":
         return
-    bad = ~np.isfinite(array)
-    if bad.any():
+    ends = array.min(initial=0), array.max(initial=0)  # NaN if there is one
+    if not all(map(math.isfinite, ends)):
+        bad = ~np.isfinite(array)
         first = np.unravel_index(int(bad.argmax()), array.shape)
         where = ", ".join(str(int(i)) for i in first)
         raise ValueError(

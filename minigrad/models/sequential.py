@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any, Self
 
 from minigrad import layers as registry
@@ -121,11 +122,11 @@ class Sequential(Model):
         """Pass the inputs through all layers; they train if the model does."""
         x = inputs
         done = False
-        for index, layer in enumerate(self._layers):
+        for index, (layer, after) in enumerate(zip_longest(self._layers, self._layers[1:])):
             if done:
                 done = False
                 continue
-            done = any(takes_along(layer, after) for after in self._layers[index + 1 : index + 2])
+            done = after is not None and takes_along(layer, after)
             try:
                 x = layer(x, relu=True) if done else layer(x)
             except ValueError as error:

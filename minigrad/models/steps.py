@@ -114,6 +114,7 @@ class Steps(Compiled):
         try:
             assignments.log = before
             outputs = self._outputs(x, training=True)
+            self._walked = self._walk()  # once for the losses and for the weights
             loss = self._total_loss(y, outputs, weight)
             parameters = self.trainable_weights
             gradients = grad(loss, parameters)
@@ -130,7 +131,7 @@ class Steps(Compiled):
             self.stop_training = True
             self.on_nonfinite(str(error))
         finally:
-            assignments.log = outer
+            self._walked, assignments.log = None, outer
 
     def _test_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         with no_grad():

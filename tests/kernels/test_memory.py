@@ -23,9 +23,9 @@ SIZE = LARGE // 4  # of float32 numbers
 @pytest.fixture(autouse=True)
 def nothing_idle():
     gc.collect()
-    del memory._idle[:]
+    memory._idle.clear()
     yield
-    del memory._idle[:]
+    memory._idle.clear()
 
 
 def address(array):
@@ -150,11 +150,7 @@ def test_whatever_holds_the_memory_keeps_it(name):
     assert place not in [address(other) for other in others]
     del holder, others
     gc.collect()
-    assert place in [block_address(block) for block in memory._idle]
-
-
-def block_address(block):
-    return -(-block.memory.ctypes.data // LINE) * LINE
+    assert place in [address(block) for block in memory._idle.values()]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +198,7 @@ def test_sizes_that_differ_much_do_not_share_blocks():
 def test_idle_memory_is_bounded():
     arrays = [empty(MOST_IDLE // 8, np.uint8) for _ in range(12)]
     del arrays
-    assert sum(block.size for block in memory._idle) <= MOST_IDLE
+    assert sum(block.size for block in memory._idle.values()) <= MOST_IDLE
     assert len(memory._idle) == 8
 
 
