@@ -255,14 +255,8 @@ def separable_forward(
         None if bias is None else bias.shape,
     )
     fused = {"relu": True} if relu and takes_relu(function) else {}
-    y: Array = function(
-        plain(x),
-        plain(depthwise_kernel),
-        plain(pointwise_kernel),
-        plain_or_none(bias),
-        geometry,
-        **fused,
-    )
+    arrays = map(plain, (x, depthwise_kernel, pointwise_kernel))
+    y: Array = function(*arrays, plain_or_none(bias), geometry, **fused)
     return np.maximum(y, 0) if relu and not fused else y
 
 
@@ -315,14 +309,8 @@ def separable_backward(
             fused = {"relu": plain(relu)}
         else:
             dy = np.where(relu > 0, dy, dy.dtype.type(0))
-    gradients: tuple[Array | None, Array, Array, Array | None] = function(
-        plain(x),
-        plain(depthwise_kernel),
-        plain(pointwise_kernel),
-        dy if fused else plain(dy),
-        geometry,
-        use_bias,
-        need_dx,
-        **fused,
-    )
+    arrays = map(plain, (x, depthwise_kernel, pointwise_kernel))
+    dy = dy if fused else plain(dy)
+    gradients: tuple[Array | None, Array, Array, Array | None]
+    gradients = function(*arrays, dy, geometry, use_bias, need_dx, **fused)
     return gradients

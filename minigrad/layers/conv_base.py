@@ -68,12 +68,10 @@ class ConvBase(Layer):
         """Return the activation of the operation's result; ReLU is part of the same pass."""
         fused = self.activation is activations.relu
         operation = getattr(ops, self._operation)
-        outputs: Tensor = operation(
-            *inputs, **self._window, **options, activation="relu" if fused else None
-        )
-        if not fused:
-            outputs = self.activation(outputs)
-        return outputs
+        options |= {**self._window, "activation": "relu" if fused else None}
+        outputs = operation(*inputs, **options)
+        result: Tensor = outputs if fused else self.activation(outputs)
+        return result
 
     def _output_channels(self, channels: int | None) -> int | None:
         raise NotImplementedError

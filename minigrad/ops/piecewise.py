@@ -81,18 +81,13 @@ def relu(x: Operand) -> Any:
     return np.maximum(x, 0)
 
 
-def _winners(g: Any, high: Any, low: Any) -> Any:
-    """Return ``g`` where high > low, half of it where they are equal, and 0 elsewhere."""
-    high, low = values(high), values(low)
-    return times(g, np.add(high > low, high >= low, dtype=g.dtype) * 0.5)
+def _winners(g: Any, a: Any, b: Any) -> Any:
+    """Return ``g`` where a > b, half of it where they are equal, and 0 elsewhere."""
+    a, b = values(a), values(b)
+    return times(g, np.add(a > b, a >= b, dtype=g.dtype) * 0.5)
 
 
-@primitive(
-    a=lambda g, a, b: _winners(g, a, b),
-    b=lambda g, a, b: _winners(g, b, a),
-    broadcasts=True,
-    plain=True,
-)
+@primitive(a=_winners, b=lambda g, a, b: _winners(g, b, a), broadcasts=True, plain=True)
 def maximum(a: Operand, b: Operand) -> Any:
     """Return the larger of a and b, element by element; NaN wins.
 
@@ -107,12 +102,7 @@ def maximum(a: Operand, b: Operand) -> Any:
     return np.maximum(a, b)
 
 
-@primitive(
-    a=lambda g, a, b: _winners(g, b, a),
-    b=lambda g, a, b: _winners(g, a, b),
-    broadcasts=True,
-    plain=True,
-)
+@primitive(a=lambda g, a, b: _winners(g, b, a), b=_winners, broadcasts=True, plain=True)
 def minimum(a: Operand, b: Operand) -> Any:
     """Return the smaller of a and b, element by element; NaN wins.
 

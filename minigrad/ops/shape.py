@@ -198,10 +198,6 @@ def expand_dims(x: Operand, axis: Axis) -> Tensor:
 
 @primitive(x=lambda g, in_shape: sum_to(g, in_shape))
 def _broadcast_to(x: Any, shape: Shape) -> Any:
-    return _repeated(x, shape)
-
-
-def _repeated(x: Any, shape: Shape) -> Any:
     steps = _steps(x, shape)
     return np.broadcast_to(x, shape) if steps is None else np.ndarray(shape, x.dtype, x, 0, steps)
 
@@ -284,4 +280,5 @@ def spread(g: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
     A tensor or, for VJPs that are ``plain``, an array.
     """
     g = g.reshape(kept_shape(shape, axes))
-    return _broadcast_to(g, shape) if isinstance(g, Tensor) else _repeated(g, shape)
+    repeat: Any = _broadcast_to if isinstance(g, Tensor) else _broadcast_to.primitive.forward  # type: ignore[attr-defined]
+    return repeat(g, shape)
