@@ -7,9 +7,10 @@ only, so the bits of the result do not depend on the number of threads.
 
 Where the features come last, several rows are taken as one long row: short rows would spend their
 time on beginning and ending loops. Its sums are those of several partial rows, added at the end.
+They stay in registers, for a few columns and a piece of the memory at a time.
 
 ReLU needs no pass and no array of its own: its gradient passes where the normalized value, which is
-computed again with the same operations, is positive. Without ReLU the bound is -inf instead of 0.
+computed again with the same operations, is positive. Without ReLU the bound is NaN instead of 0.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.kernels.cpu.column_sums import add_up
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers
 from minigrad.kernels.cpu.memory import empty
 from minigrad.kernels.cpu.runs import flat, sizes_of
+from minigrad.kernels.cpu.simd import keep, pointer
 
 __all__ = ["Layout", "gradients", "moments", "scale_and_shift"]
 
@@ -44,8 +47,10 @@ class _Plan(NamedTuple):
 @functools.lru_cache(256)
 def _plan(layout: Layout, relu: bool = False, in_place: bool = False) -> _Plan:
     outer, features, inner = layout
-    per_task = max(1, CHUNK // (features * inner))
-    fold = max(1, LONG_ROW // features)
+    fold = 64 // math.gcd(64, features)  # whole vectors, if that is not too long
+    if fold * features > LONG_ROW or inner > 1:
+        fold = max(1, LONG_ROW // features) if inner == 1 else 1
+    per_task = max(1, CHUNK // (features * inner * fold)) * fold
     sizes = sizes_of(outer, features, inner, per_task, fold, relu, in_place)
     return _Plan(-(-outer // per_task), sizes)
 
@@ -235,27 +240,22 @@ def _moments(
     start, end = task * per_task, min((task + 1) * per_task, outer)
     count, at = (end - start) * inner, task * features
     if inner == 1:
-        wide, run = fold * features, x[start * features : end * features]
-        sums = np.zeros(wide, x.dtype)
-        for first in range(0, len(run), wide):
-            row = run[first : first + wide]
-            for c in range(len(row)):
-                sums[c] += row[c]
-        means = mean[at : at + features]
-        _folded(sums, features, means)
-        for c in range(features):
-            means[c] /= count
-        centre = _long(means, 1, features, fold)[0]
-        sums[:] = 0
-        squares = np.zeros(wide, x.dtype)
-        for first in range(0, len(run), wide):
-            row = run[first : first + wide]
-            for c in range(len(row)):
-                difference = row[c] - centre[c]
-                sums[c] += difference
-                squares[c] += difference * difference
-        _folded(sums, features, rest[at : at + features])
-        _folded(squares, features, square[at : at + features])
+        first, last, length = start * features, end * features, fold * features
+        vectors = np.zeros(3 * features, x.dtype)  # of which one is needed
+        for around_mean in (False, True):
+            rows, sums = _long(vectors, 3, features, fold), np.zeros(2 * length, x.dtype)
+            add_up(
+                pointer(x), pointer(x), True, pointer(rows), pointer(sums), length, features,
+                first, last, x.dtype.type(0),
+            )  # fmt: skip
+            keep(rows)
+            if not around_mean:
+                _folded(sums[:length], features, vectors)
+                for c in range(features):
+                    vectors[c] /= count
+                    mean[at + c] = vectors[c]
+        _folded(sums[:length], features, rest[at : at + features])
+        _folded(sums[length:], features, square[at : at + features])
         return
     for c in range(features):
         total = x.dtype.type(0)
@@ -285,7 +285,7 @@ def _scale_and_shift(
 ) -> None:  # fmt: skip
     outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
-    low = x.dtype.type(0 if sizes[5] else -np.inf)
+    low = x.dtype.type(0 if sizes[5] else np.nan)
     if inner == 1:
         wide, rows = fold * features, _long(vectors, 3, features, fold)
         mean, scale, offset = rows[0], rows[1], rows[2]
@@ -314,23 +314,18 @@ def _sums(
     """Write the sums of g and of g (x - mean) over a task's part of each feature."""
     outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
-    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else -np.inf)
+    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else np.nan)
     at = task * features
     if inner == 1:
-        wide, rows = fold * features, _long(vectors, 3, features, fold)
-        mean, scale, offset = rows[0], rows[1], rows[2]
-        betas, gammas = np.zeros(wide, x.dtype), np.zeros(wide, x.dtype)
-        for first in range(start * features, end * features, wide):
-            last = min(first + wide, end * features)
-            row, up = x[first:last], g[first:last]
-            for c in range(len(row)):
-                centred = row[c] - mean[c]
-                value = centred * scale[c] + offset[c]
-                passed = zero if value <= low else up[c]
-                betas[c] += passed
-                gammas[c] += passed * centred
-        _folded(betas, features, beta[at : at + features])
-        _folded(gammas, features, gamma[at : at + features])
+        length, rows = fold * features, _long(vectors, 3, features, fold)
+        sums = np.zeros(2 * length, x.dtype)
+        add_up(
+            pointer(x), pointer(g), False, pointer(rows), pointer(sums), length, features,
+            start * features, end * features, low,
+        )  # fmt: skip
+        keep(rows)
+        _folded(sums[:length], features, beta[at : at + features])
+        _folded(sums[length:], features, gamma[at : at + features])
         return
     for c in range(features):
         m, s, o = vectors[c], vectors[features + c], vectors[2 * features + c]
@@ -355,7 +350,7 @@ def _input_gradient(
     """Write factor g + slope (x - mean) + rest; g lies in dx already if sizes[6] says so."""
     outer, features, inner, per_task, fold = sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]
     start, end = task * per_task, min((task + 1) * per_task, outer)
-    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else -np.inf)
+    zero, low = x.dtype.type(0), x.dtype.type(0 if sizes[5] else np.nan)
     if inner == 1:
         wide, rows = fold * features, _long(vectors, 5, features, fold)
         mean, factor, offset, slope, rest = rows[0], rows[1], rows[2], rows[3], rows[4]

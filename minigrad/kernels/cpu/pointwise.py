@@ -5,6 +5,9 @@ With the pixels of all images as rows, x is a (P, K) matrix, the kernel (K, F), 
     y = x Q + b,   dx = dy Qᵀ,   dQ = xᵀ dy,   db = sum of dy's rows
 
 A task owns a run of pixels; where Q is large, a task of its gradient owns a block of Q instead.
+
+Images with the channels first are matrices the other way round, (K, P) each: y = Qᵀ x + b.
+They are read and written as they are, unless Q is large: it is read once for each panel of pixels.
 """
 
 from __future__ import annotations
@@ -22,24 +25,36 @@ from minigrad.kernels.cpu.gemm import (
 from minigrad.kernels.cpu.jit import kernel
 from minigrad.kernels.cpu.layout import Array, Numbers, add_chunks, flat, from_last, to_last
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.plan import LARGE_OUTPUT, pointwise_plan
-from minigrad.kernels.cpu.simd import at, drain, keep, pointer, streams
+from minigrad.kernels.cpu.plan import LARGE_OUTPUT, TILED, pointwise_plan
+from minigrad.kernels.cpu.simd import at, drain, keep, lanes, pointer, streams
 
 __all__ = ["bias_grad", "pointwise_forward", "pointwise_input_grad", "pointwise_kernel_grad"]
+
+AS_IT_IS = 1 << 17
+"""Bytes of Q up to which images with the channels first are not transposed."""
+RUN = 256
+"""Pixels of a task then."""
 
 
 def pointwise_forward(
     x: Array, kernel: Array, bias: Array | None, data_format: DataFormat, relu: bool = False
 ) -> Array:
     """Return the pointwise convolution; see `minigrad.kernels.pointwise_forward`."""
-    x = to_last(x, data_format)
     inputs, outputs = kernel.shape[2:]
+    if data_format == "channels_first" and kernel.nbytes <= AS_IT_IS:
+        matrix = kernel[0, 0].T
+        if bias is not None:  # times a row of ones
+            matrix = np.concatenate((matrix, bias[:, np.newaxis]), axis=1)
+        return _product_first(x, matrix, relu)
+    x = to_last(x, data_format)
     y = _product(x, kernel, bias, inputs, outputs, outputs, 1, relu)
     return from_last(y, data_format)
 
 
 def pointwise_input_grad(dy: Array, kernel: Array, data_format: DataFormat) -> Array:
     """Return the gradient of the input; see `minigrad.kernels.pointwise_input_grad`."""
+    if data_format == "channels_first" and kernel.nbytes <= AS_IT_IS:
+        return _product_first(dy, kernel[0, 0], False)
     dy = to_last(dy, data_format)
     inputs, outputs = kernel.shape[2:]
     return from_last(_product(dy, kernel, None, outputs, inputs, 1, outputs), data_format)
@@ -96,6 +111,47 @@ def _product(
         out, out, out, sizes,
     )  # fmt: skip
     return y
+
+
+def _product_first(x: Array, matrix: Array, relu: bool) -> Array:
+    """Return A x for images with the channels first; A may have one more column, for ones."""
+    images, depth, *size = x.shape
+    outputs, pixels = len(matrix), size[0] * size[1]
+    runs = -(-pixels // RUN)
+    sizes = np.array([pixels, depth, *matrix.shape, runs, relu])
+    y, zeros = empty((images, outputs, *size), x.dtype), flat(np.zeros(RUN, x.dtype))
+    out, work = y.reshape(-1), images * pixels * outputs * matrix.shape[1] // TILED + y.size
+    _forward_first(
+        images * runs, work, flat(x), flat(np.ascontiguousarray(matrix)), zeros, zeros,
+        out, out, out, sizes,
+    )  # fmt: skip
+    return y
+
+
+@kernel(parallel=True)
+def _forward_first(
+    number: int, x: Array, matrix: Array, zeros: Array, _d: Array,
+    y: Array, _v: Array, _w: Array, sizes: Numbers,
+) -> None:  # fmt: skip
+    """Compute a run of an image's pixels, all channels of it."""
+    pixels, inputs, outputs, depth, runs, relu = sizes[:6]
+    image, first = number // runs, number % runs * RUN
+    count, width = min(RUN, pixels - first), 2 * lanes(pointer(x))
+    packed = np.empty((count + width - 1) // width * width * depth, x.dtype)
+    for j in range(0, count, width):
+        panel, source = at(pointer(packed), j * depth), image * inputs * pixels + first + j
+        pack_panel(at(pointer(x), source), pixels, 1, inputs, count - j, 0, panel)
+        for e in range(inputs * width, depth * width):
+            panel[e] = 1
+    large = len(y) * y.itemsize >= LARGE_OUTPUT and streams(pointer(y), pixels)
+    multiply(
+        pointer(matrix), depth, outputs, depth, pointer(packed), count, pointer(zeros),
+        at(pointer(y), image * outputs * pixels + first), pixels, large, relu != 0,
+        pointer(matrix), 0,
+    )  # fmt: skip
+    if large:
+        drain()
+    keep(packed)
 
 
 @kernel(parallel=True)
