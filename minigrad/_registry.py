@@ -42,6 +42,11 @@ class Configurable:
         """Return the arguments that make an equal object, as values that JSON can hold.
 
         They are looked up in the attributes of the same names.
+
+        Raises
+        ------
+        TypeError
+            If an argument is in none: such a class needs a `get_config` of its own.
         """
         names: list[str] = []
         for cls in type(self).__mro__:
@@ -50,7 +55,15 @@ class Configurable:
                 names += [*known.args[1:], *known.kwonlyargs]
                 if known.varkw is None:  # else the base class has more
                     break
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        config = {name: getattr(self, name, self) for name in names}
+        # A method that happens to have the name does not hold the argument, either.
+        lost = [name for name in names if getattr(config[name], "__self__", config[name]) is self]
+        if lost:
+            raise TypeError(
+                f"{type(self).__name__} does not tell what its arguments {lost} were: keep them in "
+                "attributes of these names, or write a get_config()."
+            )
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -58,7 +71,11 @@ class Configurable:
         return cls(**config)
 
     def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_config().items())
+        try:
+            config = self.get_config()
+        except TypeError:  # not everything is kept
+            return f"{type(self).__name__}(...)"
+        arguments = ", ".join(f"{name}={value!r}" for name, value in config.items())
         return f"{type(self).__name__}({arguments})"
 
 

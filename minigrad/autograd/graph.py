@@ -40,15 +40,6 @@ class _Recording(threading.local):
 recording = _Recording()
 
 
-class _Assignments(threading.local):
-    """The old values of tensors that were assigned to in this thread, while somebody wants them."""
-
-    log: list[tuple[Tensor, str, Any]] | None = None  # as `minigrad._atomic` takes them
-
-
-assignments = _Assignments()
-
-
 class _SetRecording:
     """A context manager and decorator that sets the switch and puts back what was there."""
 

@@ -210,8 +210,6 @@ class Tensor(Operations, Protocols):
             raise ValueError(
                 f"assign() cannot change the shape. Expected {self.shape}, received {array.shape}."
             )
-        if graph.assignments.log is not None:
-            graph.assignments.log.append((self, "_data", self._data))
         self._data = array
         return graph.seal(self)
 

@@ -33,7 +33,6 @@ class Weights:
     _call_losses: list[Tensor]
     _call_number: int  # of the call that the losses are of; calls inside a call share its number
     built: bool
-    _walked: list[tuple[Weights, list[Parameter]]] | None = None  # while the parts stay the same
 
     @property
     def trainable(self) -> bool:
@@ -271,10 +270,6 @@ class Weights:
 
     def _walk(self, into_frozen: bool = True) -> list[tuple[Weights, list[Parameter]]]:
         """Return the layers of `_tree`, each with its own parameters, some of them repeatedly."""
-        if self._walked is not None and (
-            into_frozen or all(layer._trainable for layer, _ in self._walked)
-        ):
-            return self._walked
         found: dict[int, tuple[Weights, list[Parameter]]] = {}
         waiting: list[Weights] = [self]
         while waiting:

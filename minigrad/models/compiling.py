@@ -125,7 +125,7 @@ class Compiled(Layer):
                 f"if they shall share one. Received: {type(self.optimizer).__name__} with the "
                 f"state of {len(self.optimizer.parameters)} weights"
             )
-        self.optimizer.trained = [*others, *(each for each in weights if id(each) not in known)]
+        self.optimizer.trained = list({id(each): each for each in (*others, *weights)}.values())
         self._known_optimizer = self.optimizer
 
     @property
@@ -156,6 +156,6 @@ def _names_in(loss: Any, *others: Any) -> tuple[str, ...]:
     if isinstance(loss, (list, tuple)) and len(loss) > 1:
         return tuple(f"output_{number}" for number in range(1, len(loss) + 1))
     for given in (loss, *others):
-        if isinstance(given, Mapping) and for_each(given):
+        if given and isinstance(given, Mapping) and for_each(given):
             return tuple(given)
     return Ports.outputs

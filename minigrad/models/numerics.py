@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad._atomic import set_attributes
 from minigrad.autograd import Tensor, watch
 from minigrad.layers import Parameter
 from minigrad.layers.base import current_layer
@@ -25,7 +24,7 @@ class NonFiniteError(ArithmeticError):
 def check_step(
     model: Steps,
     batch: tuple[Any, Any, Any],
-    before: Sequence[tuple[Any, str, Any]],
+    before: Sequence[tuple[Parameter, str, Any]],
     loss: Tensor,
     gradients: Sequence[Tensor | None],
     parameters: Sequence[Parameter],
@@ -58,13 +57,12 @@ def kind(array: Any) -> str:
 
 
 def _cause(
-    model: Steps, batch: tuple[Any, Any, Any], before: Sequence[tuple[Any, str, Any]]
+    model: Steps, batch: tuple[Any, Any, Any], before: Sequence[tuple[Parameter, str, Any]]
 ) -> str:
-    """Compute a batch again, from the values that the weights had, with every operation watched."""
-    set_attributes(reversed(before))
-    for parameter in model.weights:
-        if not finite(parameter.data):
-            return f"{kind(parameter.data)} in the weight {parameter.path}, before the batch"
+    """Compute a batch again, with every operation watched."""
+    for parameter, _, data in before:
+        if not finite(data):
+            return f"{kind(data)} in the weight {parameter.path}, before the batch"
     found: list[str] = []
 
     def look(name: str, array: Any) -> None:

@@ -255,6 +255,7 @@ def _load_optimizer(
         raise ValueError(
             f"{os.fspath(path)!r} is of another optimizer, nothing was loaded. {error}"
         ) from error
+    model._check_optimizer()  # from now on it belongs to this model
 
 
 def clone_model(model: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 from minigrad._atomic import set_attributes
 from minigrad._brief import brief
 from minigrad.autograd import Tensor, grad, no_grad, wrap
-from minigrad.autograd.graph import assignments, recording
+from minigrad.autograd.graph import recording
 from minigrad.callbacks import Callback
 from minigrad.kernels.devices import to_device
 from minigrad.layers.symbolic import leaves, map_structure
@@ -108,13 +108,10 @@ class Steps(Compiled):
             with no_grad():
                 self._predicted(x[:1])
         self._check_optimizer()
+        before = [(each, "_data", each.data) for each in self.weights]
         calls = self.optimizer.calls
-        before: list[Any] = []
-        outer = assignments.log
         try:
-            assignments.log = before
             outputs = self._outputs(x, training=True)
-            self._walked = self._walk()  # once for the losses and for the weights
             loss = self._total_loss(y, outputs, weight)
             parameters = self.trainable_weights
             gradients = grad(loss, parameters)
@@ -125,13 +122,11 @@ class Steps(Compiled):
             self.optimizer.apply_gradients(zip(gradients, parameters, strict=True))
         except BaseException as error:
             if self.optimizer.calls == calls:  # otherwise the step is complete
-                set_attributes(reversed(before))  # of moving averages: the forward pass has moved
+                set_attributes(before)  # the forward pass has changed moving averages
             if not isinstance(error, NonFiniteError):
                 raise
             self.stop_training = True
             self.on_nonfinite(str(error))
-        finally:
-            self._walked, assignments.log = None, outer
 
     def _test_step(self, x: Inputs, y: Inputs, weight: Inputs | None, metrics: Metrics) -> None:
         with no_grad():

@@ -23,9 +23,9 @@ SIZE = LARGE // 4  # of float32 numbers
 @pytest.fixture(autouse=True)
 def nothing_idle():
     gc.collect()
-    memory._idle.clear()
+    del memory._idle[:]
     yield
-    memory._idle.clear()
+    del memory._idle[:]
 
 
 def address(array):
@@ -150,7 +150,11 @@ def test_whatever_holds_the_memory_keeps_it(name):
     assert place not in [address(other) for other in others]
     del holder, others
     gc.collect()
-    assert place in [address(block) for block in memory._idle.values()]
+    assert place in [block_address(block) for block in memory._idle]
+
+
+def block_address(block):
+    return -(-block.memory.ctypes.data // LINE) * LINE
 
 
 @pytest.mark.parametrize(
@@ -198,7 +202,7 @@ def test_sizes_that_differ_much_do_not_share_blocks():
 def test_idle_memory_is_bounded():
     arrays = [empty(MOST_IDLE // 8, np.uint8) for _ in range(12)]
     del arrays
-    assert sum(block.size for block in memory._idle.values()) <= MOST_IDLE
+    assert sum(block.size for block in memory._idle) <= MOST_IDLE
     assert len(memory._idle) == 8
 
 
@@ -244,6 +248,24 @@ def test_threads():
     finally:
         sys.setswitchinterval(interval)
     assert not wrong
+
+
+def test_blocks_come_back_while_another_one_is_looked_for():
+    # Arrays in cycles are freed whenever the garbage collector runs, also in the middle of `empty`.
+    def leave_a_cycle():
+        cycle = [empty(SIZE, np.float32)]
+        cycle.append(cycle)
+
+    several = []
+    for number in range(2000):
+        leave_a_cycle()
+        arrays = [empty(SIZE + 1024 * i, np.float32) for i in range(5)]
+        several.append([(i, i) for i in range(2100 if number == 0 else 12)])
+        if len(several) > 200:
+            several.clear()
+        for value, array in enumerate(arrays):
+            array.fill(value)
+        assert [array[-1] for array in arrays] == [0, 1, 2, 3, 4]
 
 
 def in_child(queue, inherited):

@@ -263,7 +263,7 @@ def test_the_name_of_a_single_output_must_be_right() -> None:
         model.fit(A, U, verbose=0)
 
 
-def test_an_optimizer_belongs_to_one_model() -> None:
+def test_an_optimizer_belongs_to_one_model(tmp_path: Any) -> None:
     optimizer = mg.optimizers.Adam()
     models = [mg.Sequential([mg.Input((3,)), layers.Dense(1)], name=f"m{i}") for i in range(2)]
     for model in models:
@@ -277,6 +277,10 @@ def test_an_optimizer_belongs_to_one_model() -> None:
             train(A, U)
     np.testing.assert_array_equal(models[1].get_weights()[0], weights[0])
     models[0].fit(A, U, verbose=0)
+    models[0].save(tmp_path / "model.npz")
+    models[1].compile(mg.models.load_model(tmp_path / "model.npz").optimizer, "mse")
+    with pytest.raises(ValueError, match="optimizer of the model 'm1' has updated weights of som"):
+        models[1].fit(A, U)
 
 
 def gan() -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,54 @@ def test_frozen_weights_stay() -> None:
     for a, b in zip(before, model.layers[0].weights, strict=True):
         assert np.array_equal(a, b.data)
     assert not np.array_equal(head, model.layers[-1].weights[0].data)
+
+
+def test_what_is_thawed_inside_a_frozen_part_is_all_that_moves() -> None:
+    head = layers.Dense(4)
+    body = Sequential([layers.Flatten(), layers.Dense(5), head])
+    model = Sequential([body, layers.Dense(3)])
+    model.build(X.shape)
+    body.trainable = False
+    head.trainable = True
+    model.compile("sgd", mg.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = model.get_weights()
+    model.fit(X, Y, verbose=0)
+    moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert moved == [any(w is t for t in model.trainable_weights) for w in model.weights]
+    assert sum(moved) == 2
+
+
+def test_a_failed_step_also_restores_what_other_threads_and_steps_have_moved() -> None:
+    class Busy(layers.Layer):
+        """Normalizes in a thread of its own; trains its head and fails when it is told to."""
+
+        fails = False
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.normalize, self.head = layers.BatchNormalization(), Sequential([layers.Dense(3)])
+            self.head.compile("sgd", "mse")
+
+        def call(self, inputs: Any, training: bool | None = None) -> Any:
+            results: list[Any] = []
+            work = lambda: results.append(self.normalize(inputs, training=True))  # noqa: E731
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            if self.fails:
+                self.head.train_on_batch(results[0].numpy(), np.ones((len(inputs), 3)))
+                raise RuntimeError("enough")
+            return self.head(results[0])
+
+    model = Sequential([layers.Flatten(), Busy()])
+    model.compile("sgd", "mse")
+    model.train_on_batch(X, np.zeros((50, 3)))
+    before = model.get_weights()
+    model.layers[1].fails = True
+    with pytest.raises(RuntimeError, match="enough"):
+        model.train_on_batch(X, np.zeros((50, 3)))
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_it_learns_the_digits() -> None:

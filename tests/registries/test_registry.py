@@ -114,6 +114,20 @@ def test_the_same_class_defined_again_replaces_the_old_one() -> None:
         registry.serialize(made[0]())
 
 
+class Lost(Configurable):
+    def __init__(self, kept: int = 1, lost: int = 2, update: float = 3.0) -> None:
+        self.kept = kept
+
+    def update(self) -> None:
+        """A method with the name of an argument."""
+
+
+def test_arguments_that_are_not_kept_are_named() -> None:
+    with pytest.raises(TypeError, match=r"Lost does not tell what its arguments \['lost', 'upd"):
+        Lost().get_config()
+    assert repr(Lost()) == "Lost(...)"
+
+
 @pytest.mark.parametrize("wrong", [lambda: None, 3, "thing", None])
 def test_only_named_things_can_be_registered(things: Registry, wrong: Any) -> None:
     with pytest.raises(TypeError, match="Only a class or a named function can be registered as a"):

@@ -4,14 +4,12 @@ The operating system hands out memory page by page, as it is first written to, a
 a kernel whose output is large can spend as much time on that as on its work. So large blocks are
 kept when the arrays on them die, and given to the next array of about their size.
 
-An array from `empty` is a view of a `_Lease`, which is a view of a block. So is every view of it,
-however it was made, and as long as one of them lives, or anything that holds one, the lease does.
-When Python frees the lease, nobody knows its block any more, and it comes back: two living arrays
-cannot share memory. (NumPy lets a view of a view know the memory itself, but it does not look past
-an array of another class: hence the two classes.)
+An array from `empty` is a view of a `_Lease`. So is every view of it, however it was made, and as
+long as one of them lives, or anything that holds one, the lease does. When Python frees the lease,
+nobody knows its block any more, and it comes back: two living arrays cannot share memory.
 
 Python may free a lease at any moment, in any thread, also while the functions below are at work.
-They take no locks: a block belongs to whoever removes it from the dict, which only one can.
+They take no locks: a block belongs to whoever removes it from the list, which only one can.
 """
 
 from __future__ import annotations
@@ -32,29 +30,40 @@ LINE = 64
 """Blocks start where a cache line does, so that vectors do not lie on two."""
 
 
-class _Block(np.ndarray[Any, Any]):
-    """The bytes of a piece of memory."""
+class _Block:
+    """A piece of memory, compared by identity."""
 
-    __slots__ = ()
+    __slots__ = ("address", "memory", "size")
+
+    def __init__(self, size: int) -> None:
+        self.memory = np.empty(size + LINE, np.uint8)
+        self.address = -(-self.memory.ctypes.data // LINE) * LINE
+        self.size = size
 
 
-_idle: dict[int, _Block] = {}  # by their ids: arrays are compared element by element
+_idle: list[_Block] = []
 
 
-class _Lease(np.ndarray[Any, Any]):
-    """An array on a block, its `base`, that nobody else uses meanwhile."""
+class _Lease:
+    """A block on loan. NumPy makes an array of it, and keeps it as the `base` of that array."""
 
-    __slots__ = ()
+    __slots__ = ("__array_interface__", "_block")
 
-    def __del__(self, idle: dict[int, _Block] = _idle, most: int = MOST_IDLE) -> None:
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._block = block
+        self.__array_interface__ = {
+            "data": (block.address, False), "shape": shape, "typestr": dtype.str, "version": 3,
+        }  # fmt: skip
+
+    def __del__(self, idle: list[_Block] = _idle, most: int = MOST_IDLE) -> None:
         # What it needs comes as arguments: when Python ends, a module's names go before its leases.
-        idle[id(self.base)] = self.base  # type: ignore[assignment]
-        total = sum(map(len, list(idle.values())))
-        if total > most:
-            for key in list(idle):
-                total -= len(idle.pop(key, ()))
-                if total <= most:
-                    break
+        idle.append(self._block)
+        total = sum([block.size for block in idle])
+        while total > most:
+            try:
+                total -= idle.pop(0).size
+            except IndexError:  # another thread took them
+                break
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -66,10 +75,11 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
     (2, 3)
     """
     dtype = np.dtype(dtype)
-    size = dtype.itemsize * (math.prod(shape) if isinstance(shape, tuple) else shape)
+    shape = shape if isinstance(shape, tuple) else (shape,)
+    size = math.prod(shape) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
-    return _Lease(shape, dtype, _take(size)).view(np.ndarray)
+    return np.asarray(_Lease(_take(size), shape, dtype))
 
 
 def zeroed(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
@@ -87,8 +97,11 @@ def zeroed(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 def _take(size: int) -> _Block:
     """Return a block of `size` bytes or a little more: the one that was used last, or a new one."""
-    for key, block in reversed(list(_idle.items())):
-        if size <= len(block) <= size + size // 8 and _idle.pop(key, None) is not None:
+    for block in reversed(_idle):
+        if size <= block.size <= size + size // 8:
+            try:
+                _idle.remove(block)
+            except ValueError:  # another thread was faster
+                continue
             return block
-    memory = np.empty(size + LINE, np.uint8)
-    return _Block(size, np.uint8, memory, -memory.ctypes.data % LINE)
+    return _Block(size)
