@@ -5,7 +5,7 @@ Every family of exchangeable parts (initializers, losses, layers, ...) owns one 
 configuration. Configurations are written in the format of Keras 2.4, ``{"class_name": ...,
 "config": {...}}``, and read in that of Keras 3 as well.
 
-Members derive from `Configurable`.
+Members derive from `minigrad._configurable.Configurable`.
 
 Only the standard library is used here, so any part of the package may import it.
 """
@@ -17,66 +17,13 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from minigrad._brief import brief
 
-__all__ = ["Configurable", "Registry", "snake_case", "unknown_name"]
+__all__ = ["Registry", "snake_case", "unknown_name"]
 
 Entry = TypeVar("Entry", bound=Callable[..., Any])
-
-
-class Configurable:
-    """An object that is described by the arguments of its constructor.
-
-    Examples
-    --------
-    >>> class Square(Configurable):
-    ...     def __init__(self, side=1):
-    ...         self.side = side
-    >>> Square.from_config({"side": 3})
-    Square(side=3)
-    """
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object, as values that JSON can hold.
-
-        They are looked up in the attributes of the same names.
-
-        Raises
-        ------
-        TypeError
-            If an argument is in none: such a class needs a `get_config` of its own.
-        """
-        names: list[str] = []
-        for cls in type(self).__mro__:
-            if "__init__" in vars(cls):
-                known = inspect.getfullargspec(vars(cls)["__init__"])
-                names += [*known.args[1:], *known.kwonlyargs]
-                if known.varkw is None:  # else the base class has more
-                    break
-        config = {name: getattr(self, name, self) for name in names}
-        # A method that happens to have the name does not hold the argument, either.
-        lost = [name for name in names if getattr(config[name], "__self__", config[name]) is self]
-        if lost:
-            raise TypeError(
-                f"{type(self).__name__} does not tell what its arguments {lost} were: keep them in "
-                "attributes of these names, or write a get_config()."
-            )
-        return config
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Make an object from what `get_config` returned; `config` is not changed."""
-        return cls(**config)
-
-    def __repr__(self) -> str:
-        try:
-            config = self.get_config()
-        except TypeError:  # not everything is kept
-            return f"{type(self).__name__}(...)"
-        arguments = ", ".join(f"{name}={value!r}" for name, value in config.items())
-        return f"{type(self).__name__}({arguments})"
 
 
 class _Sharing(threading.local):

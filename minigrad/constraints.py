@@ -27,7 +27,8 @@ import numpy as np
 
 from minigrad import config
 from minigrad._brief import brief
-from minigrad._registry import Configurable, Registry
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry
 from minigrad._validate import is_integer, number
 from minigrad.autograd import Tensor, constant, wrap
 

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import ops
-from minigrad._registry import Configurable, Registry
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry
 from minigrad._validate import number
 from minigrad.autograd import Tensor, constant, wrap
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from minigrad import config
 from minigrad._brief import brief
-from minigrad._registry import Configurable, Registry
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry
 from minigrad._validate import is_integer
 from minigrad.random import check_seed, generator
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from minigrad import ops
 from minigrad._brief import brief
-from minigrad._registry import Configurable, Registry, snake_case
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry, snake_case
 from minigrad._validate import weights_shape
 from minigrad.autograd import Tensor, constant
 

@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad._registry import Configurable, Registry, snake_case
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry, snake_case
 from minigrad._validate import weights_shape
 from minigrad.autograd import constant
 from minigrad.kernels.devices import to_host

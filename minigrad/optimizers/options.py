@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad._brief import brief
-from minigrad._registry import Configurable
+from minigrad._configurable import Configurable
 from minigrad._validate import number, positive_int
 from minigrad.autograd import Tensor
 

@@ -19,7 +19,8 @@ import bisect
 import math
 from collections.abc import Iterable
 
-from minigrad._registry import Configurable, Registry
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry
 from minigrad._validate import number, positive_int
 
 __all__ = [

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from minigrad._registry import Configurable, Registry, snake_case
+from minigrad._configurable import Configurable
+from minigrad._registry import Registry, snake_case
 
 
 class Thing(Configurable):
