@@ -263,6 +263,12 @@ def test_the_name_of_a_single_output_must_be_right() -> None:
         model.fit(A, U, verbose=0)
 
 
+def test_an_empty_dict_names_no_metrics() -> None:
+    model = mg.Sequential([mg.Input((3,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics={})
+    assert list(model.fit(A, U, verbose=0).history) == ["loss"]
+
+
 def test_an_optimizer_belongs_to_one_model(tmp_path: Any) -> None:
     optimizer = mg.optimizers.Adam()
     models = [mg.Sequential([mg.Input((3,)), layers.Dense(1)], name=f"m{i}") for i in range(2)]
