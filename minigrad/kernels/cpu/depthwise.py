@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.kernels.cpu.gemm import run_of
 from minigrad.kernels.cpu.jit import kernel
-from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row, copy_pixels
+from minigrad.kernels.cpu.kernel_grad import add_kernel_grad_row
 from minigrad.kernels.cpu.layout import (
     Array,
     Numbers,
@@ -25,7 +25,7 @@ from minigrad.kernels.cpu.layout import (
     to_last,
 )
 from minigrad.kernels.cpu.memory import empty, zeroed
-from minigrad.kernels.cpu.phases import input_grad_of_few_channels, meetings
+from minigrad.kernels.cpu.phases import input_grad_of_few_channels, meetings, put_apart
 from minigrad.kernels.cpu.plan import separable_plan
 from minigrad.kernels.cpu.prefetch import fetch_ahead
 from minigrad.kernels.cpu.rows import (
@@ -367,4 +367,4 @@ def input_grad_row(
             rows, taps, channels, multiplier, channels, kh * kw * hop, table, finite,
         )  # fmt: skip
         if apart:
-            copy_pixels(side, channels, count, channels, at(dx, w * channels), sw * channels)
+            put_apart(side, count, channels, at(dx, w * channels), sw * channels)

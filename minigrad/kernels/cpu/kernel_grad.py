@@ -23,7 +23,7 @@ from minigrad.kernels.cpu.simd import (
     operation,
 )
 
-__all__ = ["add_kernel_grad_row", "copy_pixels"]
+__all__ = ["add_kernel_grad_row"]
 
 ONE_TAP, THREE_TAPS, THREE_BY_TWO = Static(1, 1), Static(3, 1), Static(3, 2)
 EIGHT, FOUR, ONE = Static(8, 1), Static(4, 1), Static(1, 1)
@@ -77,16 +77,6 @@ def add_kernel_grad_row(
             _run(THREE_BY_TWO, target, y_pixel, end - u, source, stride * x_pixel, hop * x_pixel, g,
                  g_hop, table, groups, n, channels)  # fmt: skip
         u = end
-
-
-@kernel(inner=True)
-def copy_pixels(
-    x: Pointer, x_pixel: int, count: int, channels: int, y: Pointer, y_pixel: int
-) -> None:
-    """Copy pixels of few channels to where they lie closer together, or further apart."""
-    for c in range(channels):
-        for u in range(count):
-            y[u * y_pixel + c] = x[u * x_pixel + c]
 
 
 @kernel(inner=True)

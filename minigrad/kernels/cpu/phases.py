@@ -26,7 +26,7 @@ from minigrad.kernels.cpu.simd import (
 from minigrad.kernels.cpu.windows import features_of_few_channels
 from minigrad.kernels.geometry import ConvGeometry
 
-__all__ = ["input_grad_of_few_channels", "meetings", "phases_of"]
+__all__ = ["input_grad_of_few_channels", "meetings", "phases_of", "put_apart"]
 
 ONE = Static(1, 1)
 FEW = 4
@@ -149,7 +149,7 @@ def input_grad_of_few_channels(
             if apart:
                 for i in range(begin, end):
                     row = i // high * height + i % high * sh + p
-                    _put_apart(
+                    put_apart(
                         at(target, (i - begin) * wide * channels), wide, channels,
                         at(dx, (row * width + q) * channels), sw * channels,
                     )  # fmt: skip
@@ -159,7 +159,7 @@ def input_grad_of_few_channels(
 
 
 @kernel(inner=True)
-def _put_apart(x: Pointer, count: int, channels: int, y: Pointer, y_pixel: int) -> None:
+def put_apart(x: Pointer, count: int, channels: int, y: Pointer, y_pixel: int) -> None:
     """Copy pixels of few channels to where they lie further apart."""
     if channels > FEW:
         for u in range(count):
